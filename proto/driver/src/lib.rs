@@ -1,0 +1,1 @@
+//! The tokio side of the protocols that both daemons share.

@@ -1,1 +1,4 @@
-//! A ZooKeeper server.
+//! A ZooKeeper server: client protocol, files and operations of Apache ZooKeeper 3.4 to 3.9.
+
+pub mod core;
+pub mod store;

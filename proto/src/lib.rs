@@ -5,4 +5,5 @@
 
 pub mod buf;
 pub mod jute;
+pub mod properties;
 pub mod zk;

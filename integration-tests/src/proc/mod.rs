@@ -1,0 +1,13 @@
+//! Real processes under test: where our binaries are, free ports, guards, waiting, skipping.
+
+mod binaries;
+mod child;
+mod port;
+mod skip;
+mod wait;
+
+pub use binaries::{binary, repo_root, target_dir};
+pub use child::{Finished, Process, run};
+pub use port::Port;
+pub use skip::skipped;
+pub use wait::{LIMIT, wait_until};

@@ -3,3 +3,4 @@
 pub mod peers;
 pub mod proc;
 pub mod zk;
+pub mod bench;

@@ -1,0 +1,222 @@
+//! Runs ours and Apache's servers side by side on the same load and prints ratios.
+//!
+//! Rounds of a few seconds alternate between the two, and only neighbouring rounds are compared:
+//! a machine's speed changes within minutes, and its neighbours' within seconds.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark program"
+)]
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use integration_tests::bench::process;
+use integration_tests::bench::round::Round;
+use integration_tests::bench::side::{Side, answers_srvr, free_addr};
+use integration_tests::bench::table::{self, Comparison};
+use integration_tests::bench::zk_load::{ZkLoad, ZkOp};
+
+#[derive(Debug, Parser)]
+#[command(about = "Ours and Apache's servers, side by side")]
+struct Args {
+    /// folder of our release binaries
+    #[arg(long, default_value = "target/release")]
+    binaries: PathBuf,
+    /// class path of Apache ZooKeeper; without it ours is measured alone
+    #[arg(long)]
+    zookeeper: Option<String>,
+    /// class path of Apache Kafka; without it ours is measured alone
+    #[arg(long)]
+    kafka: Option<String>,
+    /// pairs of rounds of each load
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// seconds of a round
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// which loads: zookeeper, kafka
+    #[arg(long, value_delimiter = ',', default_value = "zookeeper,kafka")]
+    loads: Vec<String>,
+    /// where the servers keep their data while the benchmark runs
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let temp = tempfile::Builder::new().prefix("bench").tempdir()?;
+    let dir = args.dir.clone().unwrap_or_else(|| temp.path().to_owned());
+    println!("{}", table::HEAD);
+    if args.loads.iter().any(|l| l == "zookeeper") {
+        zookeeper(&args, &dir)?;
+    }
+    if args.loads.iter().any(|l| l == "kafka") {
+        kafka::compare(&args, &dir)?;
+    }
+    Ok(())
+}
+
+/// Starts a ZooKeeper server with its data under `dir`; Java when a class path is given.
+fn zookeeper_side(args: &Args, java: Option<&str>, dir: &Path) -> Result<Side> {
+    fs::create_dir_all(dir)?;
+    let addr = free_addr()?;
+    let config = dir.join("zoo.cfg");
+    let data = dir.join("data");
+    fs::write(
+        &config,
+        format!(
+            "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\n\
+             admin.enableServer=false\n",
+            data.display(),
+            addr.port()
+        ),
+    )?;
+    let command = match java {
+        None => {
+            let mut command = Command::new(args.binaries.join("zk-server"));
+            command.arg(&config).env("ZOO_LOG_DIR", dir);
+            command
+        }
+        Some(class_path) => {
+            let mut command = Command::new("java");
+            command.args(["-Xmx1000m", "-cp", class_path]);
+            command
+                .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+                .arg(&config);
+            command
+        }
+    };
+    Side::start(command, dir, addr, answers_srvr)
+}
+
+/// The disk's own price of a commit: p99 of a small append and fdatasync, in microseconds.
+fn disk_p99_us(dir: &Path, time: Duration) -> Result<f64> {
+    let file = fs::File::create(dir.join("fdatasync.probe"))?;
+    file.set_len(64 << 20)?;
+    file.sync_all()?;
+    let mut round = Round::default();
+    let start = Instant::now();
+    let mut at = 0;
+    while start.elapsed() < time {
+        let before = Instant::now();
+        file.write_all_at(&[1; 256], at)?;
+        file.sync_data()?;
+        at += 256;
+        round.latencies.push(before.elapsed().as_micros() as u32);
+    }
+    round.latencies.sort_unstable();
+    Ok(round.percentile(0.99))
+}
+
+fn measured(side: &Side, run: impl FnOnce() -> Result<Round>) -> Result<Round> {
+    let (cpu, user) = (
+        process::cpu_time(side.pid())?,
+        process::user_time(side.pid())?,
+    );
+    let mut round = run()?;
+    round.cpu = process::cpu_time(side.pid())? - cpu;
+    round.user = process::user_time(side.pid())? - user;
+    Ok(round)
+}
+
+fn zookeeper(args: &Args, dir: &Path) -> Result<()> {
+    let Some(class_path) = args.zookeeper.as_deref() else {
+        bail!("--zookeeper CLASSPATH is needed to compare with Apache ZooKeeper");
+    };
+    let ours = zookeeper_side(args, None, &dir.join("zk-ours"))?;
+    let java = zookeeper_side(args, Some(class_path), &dir.join("zk-java"))?;
+    let mib = |side: &Side| -> Result<f64> { Ok(side.resident_kib()? as f64 / 1024.0) };
+    start_figures("zookeeper", &ours, &java, 0.1, 12.0)?;
+
+    let mut ours_load = ZkLoad::prepare(ours.addr, "ours")?;
+    let mut java_load = ZkLoad::prepare(java.addr, "java")?;
+    let time = Duration::from_secs_f64(args.seconds);
+    // The JVM compiles its hot paths first; a cold one is no measure.
+    for op in [ZkOp::Get, ZkOp::Set, ZkOp::Create] {
+        for load in [&mut java_load, &mut ours_load] {
+            load.run(op, 64, Duration::from_secs(5))
+                .context("warm-up")?;
+        }
+    }
+    for window in [64, 1] {
+        for (op, name) in [
+            (ZkOp::Get, "get"),
+            (ZkOp::Set, "set"),
+            (ZkOp::Create, "create"),
+        ] {
+            let mut pairs = Vec::new();
+            for _ in 0..args.rounds {
+                let a = measured(&ours, || ours_load.run(op, window, time))?;
+                let b = measured(&java, || java_load.run(op, window, time))?;
+                pairs.push((a, b));
+            }
+            let c = Comparison {
+                name: format!("zookeeper {name}, {window} in flight"),
+                pairs,
+            };
+            let target = (window == 64).then_some(0.1);
+            println!(
+                "{}",
+                table::row(&c, "CPU us/op", target, Round::cpu_us_per_operation)
+            );
+            println!(
+                "{}",
+                table::row(&c, "op/s", None, Round::operations_per_second)
+            );
+            for (label, share) in [("p50 us", 0.5), ("p99 us", 0.99), ("p99.9 us", 0.999)] {
+                println!("{}", table::row(&c, label, None, |r| r.percentile(share)));
+            }
+            let disk = match op {
+                ZkOp::Get => 0.0,
+                _ => disk_p99_us(dir, time)?,
+            };
+            let beyond = |r: &Round| (r.percentile(0.99) - disk).max(1.0);
+            let label = format!("p99 us beyond the disk's {disk:.0}");
+            println!("{}", table::row(&c, &label, Some(0.25), beyond));
+        }
+    }
+    let (a, b) = (mib(&ours)?, mib(&java)?);
+    println!(
+        "{}",
+        table::plain("zookeeper loaded", "resident MiB", a, b, a / b, None)
+    );
+    Ok(())
+}
+
+/// Ready time and idle memory, with the absolute limits of ours.
+fn start_figures(name: &str, ours: &Side, java: &Side, ready_s: f64, mib: f64) -> Result<()> {
+    let (a, b) = (ours.ready.as_secs_f64(), java.ready.as_secs_f64());
+    let load = format!("{name} start");
+    println!(
+        "{} ours <= {ready_s} s: {}",
+        table::plain(&load, "s to first answer", a, b, a / b, None),
+        if a <= ready_s { "met" } else { "MISSED" }
+    );
+    let (a, b) = (
+        ours.resident_kib()? as f64 / 1024.0,
+        java.resident_kib()? as f64 / 1024.0,
+    );
+    let load = format!("{name} idle");
+    println!(
+        "{} ours <= {mib} MiB: {}",
+        table::plain(&load, "resident MiB", a, b, a / b, None),
+        if a <= mib { "met" } else { "MISSED" }
+    );
+    Ok(())
+}
+
+mod kafka {
+    //! Produce and fetch.
+    use super::{Args, Path, Result};
+
+    pub(super) fn compare(_args: &Args, _dir: &Path) -> Result<()> {
+        Ok(())
+    }
+}

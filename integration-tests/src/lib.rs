@@ -1,6 +1,6 @@
 //! Harness of the integration tests: real processes, simulated world, oracles.
 
+pub mod bench;
 pub mod peers;
 pub mod proc;
 pub mod zk;
-pub mod bench;

@@ -6,4 +6,5 @@
 pub mod buf;
 pub mod jute;
 pub mod properties;
+pub mod records;
 pub mod zk;

@@ -5,6 +5,7 @@
 
 pub mod buf;
 pub mod jute;
+pub mod kafka;
 pub mod properties;
 pub mod records;
 pub mod zk;

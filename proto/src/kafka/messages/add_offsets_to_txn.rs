@@ -1,0 +1,20 @@
+//! `AddOffsetsToTxn` (API key 25).
+
+use crate::kafka::error::ErrorCode;
+use crate::kafka::macros::messages;
+use crate::kafka::types::Str;
+
+messages! {
+    /// Java: `AddOffsetsToTxnRequestData`.
+    struct AddOffsetsToTxnRequest (0..=4, flexible 3..) {
+        transactional_id: Str,
+        producer_id: i64,
+        producer_epoch: i16,
+        group_id: Str,
+    }
+    /// Java: `AddOffsetsToTxnResponseData`.
+    struct AddOffsetsToTxnResponse (0..=4, flexible 3..) {
+        throttle_time_ms: i32,
+        error_code: ErrorCode,
+    }
+}

@@ -1,1 +1,3 @@
 //! A Kafka broker in ZooKeeper mode.
+
+pub mod config;

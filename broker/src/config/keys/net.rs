@@ -1,0 +1,51 @@
+//! The keys of listeners and connections. Names, types, defaults and validators are
+//! those of Apache Kafka 2.7 and 3.9 (KafkaConfig, LogConfig); the texts are ours. A table, no code.
+
+use crate::config::def::words::*;
+use crate::config::def::{Key, key};
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("listeners", Str, Some("PLAINTEXT://:9092"), Any, High, PerBroker, Both, Effective,
+        "Addresses to listen on: NAME://host:port, comma separated. Empty host: all interfaces' default, 0.0.0.0: all."),
+    key("host.name", Str, Some(""), Any, High, ReadOnly, Until27, Effective,
+        "Interface to listen on where listeners is unset. Replaced by listeners."),
+    key("port", Int, Some("9092"), Any, High, ReadOnly, Until27, Effective,
+        "Port to listen on where listeners is unset. Replaced by listeners."),
+    key("listener.security.protocol.map", Str, Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Any, Low, PerBroker, Both, Effective,
+        "Security protocol of each listener name."),
+    key("inter.broker.listener.name", Str, None, Any, Medium, ReadOnly, Both, Effective,
+        "Listener that brokers use among themselves. Unset: by security.inter.broker.protocol."),
+    key("control.plane.listener.name", Str, None, Any, High, ReadOnly, Both, Replication,
+        "Listener that the controller uses towards brokers. Unset: the inter-broker listener."),
+    key("early.start.listeners", Str, None, Any, High, ReadOnly, Since28, KRaft,
+        "Listeners that open before the authorizer is ready."),
+    key("security.inter.broker.protocol", Str, Some("PLAINTEXT"), OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly, Both, Effective,
+        "Security protocol among brokers where inter.broker.listener.name is unset."),
+    key("socket.listen.backlog.size", Int, Some("50"), AtLeast(1), Medium, ReadOnly, Since28, Effective,
+        "Pending connections that the system may queue per listener."),
+    key("socket.receive.buffer.bytes", Int, Some("102400"), Any, High, ReadOnly, Both, Effective,
+        "SO_RCVBUF of client connections; -1 leaves the system's choice."),
+    key("socket.send.buffer.bytes", Int, Some("102400"), Any, High, ReadOnly, Both, Effective,
+        "SO_SNDBUF of client connections; -1 leaves the system's choice."),
+    key("socket.request.max.bytes", Int, Some("104857600"), AtLeast(1), High, ReadOnly, Both, Effective,
+        "Largest request accepted; a larger size closes the connection."),
+    key("socket.connection.setup.timeout.ms", Long, Some("10000"), Any, Medium, ReadOnly, Both, Effective,
+        "Time that connecting to another broker may take at first."),
+    key("socket.connection.setup.timeout.max.ms", Long, Some("30000"), Any, Medium, ReadOnly, Both, Effective,
+        "Time that connecting to another broker may take after repeated failures."),
+    key("connections.max.idle.ms", Long, Some("600000"), Any, Medium, ReadOnly, Both, Effective,
+        "Time after which an idle connection is closed."),
+    key("connections.max.reauth.ms", Long, Some("0"), Any, Medium, ReadOnly, Both, Security,
+        "Time after which a SASL client must authenticate again."),
+    key("connection.failed.authentication.delay.ms", Int, Some("100"), AtLeast(0), Low, ReadOnly, Both, Security,
+        "Delay before a connection that failed to authenticate is closed."),
+    key("max.connections", Int, Some("2147483647"), AtLeast(0), Medium, ClusterWide, Both, Effective,
+        "Most connections of this broker."),
+    key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0), Medium, ClusterWide, Both, Effective,
+        "Most connections from one address."),
+    key("max.connections.per.ip.overrides", Str, Some(""), Any, Medium, ClusterWide, Both, Effective,
+        "Exceptions to max.connections.per.ip: host:number, comma separated."),
+    key("max.connection.creation.rate", Int, Some("2147483647"), AtLeast(0), Medium, ClusterWide, Both, Effective,
+        "Most new connections per second."),
+];

@@ -1,0 +1,53 @@
+//! The keys of the connection to ZooKeeper. Names, types, defaults and validators are
+//! those of Apache Kafka 2.7 and 3.9 (KafkaConfig, LogConfig); the texts are ours. A table, no code.
+
+use crate::config::def::words::*;
+use crate::config::def::{Key, key};
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("zookeeper.connect", Str, None, Any, High, ReadOnly, Both, Effective,
+        "ZooKeeper servers as host:port, comma separated, with an optional /chroot at the end."),
+    key("zookeeper.connection.timeout.ms", Int, None, Any, High, ReadOnly, Both, Effective,
+        "Time that the first connection to ZooKeeper may take. Unset: zookeeper.session.timeout.ms."),
+    key("zookeeper.session.timeout.ms", Int, Some("18000"), Any, High, ReadOnly, Both, Effective,
+        "ZooKeeper session timeout."),
+    key("zookeeper.sync.time.ms", Int, Some("2000"), Any, Low, ReadOnly, Until27, Tuning,
+        "How far a ZooKeeper follower may lag."),
+    key("zookeeper.max.in.flight.requests", Int, Some("10"), AtLeast(1), High, ReadOnly, Both, Tuning,
+        "Requests to ZooKeeper in flight before the broker waits."),
+    key("zookeeper.set.acl", Bool, Some("false"), Any, High, ReadOnly, Both, Security,
+        "Whether znodes are written with ACLs for the broker alone."),
+    key("zookeeper.metadata.migration.enable", Bool, Some("false"), Any, High, ReadOnly, Since28, KRaft,
+        "Whether metadata moves from ZooKeeper to KRaft."),
+    key("zookeeper.metadata.migration.min.batch.size", Int, Some("200"), AtLeast(1), Medium, ReadOnly, Since28, KRaft,
+        "Batch size of that move.").internal(),
+    key("zookeeper.clientCnxnSocket", Str, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Java class of the ZooKeeper client's connection."),
+    key("zookeeper.ssl.cipher.suites", List, None, Any, Low, ReadOnly, Both, ZkTls,
+        "TLS cipher suites towards ZooKeeper."),
+    key("zookeeper.ssl.client.enable", Bool, Some("false"), Any, Medium, ReadOnly, Both, ZkTls,
+        "Whether ZooKeeper is reached by TLS."),
+    key("zookeeper.ssl.crl.enable", Bool, Some("false"), Any, Low, ReadOnly, Both, ZkTls,
+        "Whether revocation lists are checked for ZooKeeper."),
+    key("zookeeper.ssl.enabled.protocols", List, None, Any, Low, ReadOnly, Both, ZkTls,
+        "TLS versions towards ZooKeeper."),
+    key("zookeeper.ssl.endpoint.identification.algorithm", Str, Some("HTTPS"), Any, Low, ReadOnly, Both, ZkTls,
+        "Whether ZooKeeper's host name is checked."),
+    key("zookeeper.ssl.keystore.location", Str, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Key store towards ZooKeeper."),
+    key("zookeeper.ssl.keystore.password", Password, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Its password."),
+    key("zookeeper.ssl.keystore.type", Str, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Its type."),
+    key("zookeeper.ssl.ocsp.enable", Bool, Some("false"), Any, Low, ReadOnly, Both, ZkTls,
+        "Whether OCSP is used for ZooKeeper."),
+    key("zookeeper.ssl.protocol", Str, Some("TLSv1.2"), Any, Low, ReadOnly, Both, ZkTls,
+        "TLS version towards ZooKeeper."),
+    key("zookeeper.ssl.truststore.location", Str, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Trust store towards ZooKeeper."),
+    key("zookeeper.ssl.truststore.password", Password, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Its password."),
+    key("zookeeper.ssl.truststore.type", Str, None, Any, Medium, ReadOnly, Both, ZkTls,
+        "Its type."),
+];

@@ -147,12 +147,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads the tagged fields at the end of a struct. `known` takes a tag and the field's bytes
-    /// and says whether it is one of the struct's own; the others are kept in `unknown`.
+    /// and says whether it is one of the struct's own; the others are given back.
     pub(super) fn tags(
         &mut self,
-        unknown: &mut Tags,
         known: &mut dyn FnMut(u32, &mut Decoder<'a>) -> Result<bool, ReadError>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<Tags, ReadError> {
+        let mut unknown = Vec::new();
         for _ in 0..self.uvarint()? {
             let tag = self.uvarint()?;
             let len = self.uvarint()? as usize;
@@ -164,9 +164,9 @@ impl<'a> Decoder<'a> {
             };
             if !known(tag, &mut field)? {
                 let data = self.frame.slice(start..start + len);
-                unknown.insert(TaggedField { tag, data });
+                unknown.push(TaggedField { tag, data });
             }
         }
-        Ok(())
+        Ok(Tags::from_wire(unknown))
     }
 }

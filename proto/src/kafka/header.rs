@@ -50,7 +50,7 @@ impl RequestHeader {
             client_id = Str::read_opt(d, PLAIN)?;
         }
         if header_version >= 2 {
-            d.tags(&mut unknown_tags, &mut |_, _| Ok(false))?;
+            unknown_tags = d.tags(&mut |_, _| Ok(false))?;
         }
         Ok(Self {
             api_key,
@@ -95,7 +95,7 @@ impl ResponseHeader {
     pub fn read(d: &mut Decoder<'_>, header_version: i16) -> Result<Self, ReadError> {
         let mut header = Self::new(i32::read(d, PLAIN)?);
         if header_version >= 1 {
-            d.tags(&mut header.unknown_tags, &mut |_, _| Ok(false))?;
+            header.unknown_tags = d.tags(&mut |_, _| Ok(false))?;
         }
         Ok(header)
     }

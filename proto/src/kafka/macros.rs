@@ -59,15 +59,13 @@ macro_rules! messages {
                     unknown_tags: Default::default(),
                 };
                 if v.flexible {
-                    let mut unknown = Default::default();
-                    d.tags(&mut unknown, &mut |tag, d| {
+                    this.unknown_tags = d.tags(&mut |tag, d| {
                         let _ = (tag, &d);
                         $( $crate::kafka::macros::field!(
                             @read_tag d v tag (this.$field) $($($attr)+)?
                         ); )*
                         Ok(false)
                     })?;
-                    this.unknown_tags = unknown;
                 }
                 Ok(this)
             }

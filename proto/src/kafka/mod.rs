@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`messages`] | the schema: one module an API, a request and a response in each |
+//! | [`internal`] | records that brokers and clients keep in logs and in groups |
 //! | [`api_key`] | the table of APIs; dispatch by key and version |
 //! | [`error`] | error codes |
 //! | [`header`], [`frame`] | headers; whole frames in and out |
@@ -16,6 +17,7 @@ pub mod encode;
 pub mod error;
 pub mod frame;
 pub mod header;
+pub mod internal;
 mod macros;
 pub mod messages;
 pub mod out;

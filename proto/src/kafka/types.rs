@@ -268,6 +268,20 @@ impl Tags {
         self.0.is_none()
     }
 
+    /// Fields in any order, as a peer may send them; of two with one tag the later stays.
+    pub(super) fn from_wire(mut fields: Vec<TaggedField>) -> Self {
+        if fields.is_empty() {
+            return Self::default();
+        }
+        if !fields.is_sorted_by(|a, b| a.tag < b.tag) {
+            fields.sort_by_key(|f| f.tag);
+            fields.reverse();
+            fields.dedup_by_key(|f| f.tag);
+            fields.reverse();
+        }
+        Self(Some(Box::new(TagList(fields))))
+    }
+
     /// Adds a field, in order of tags; of two with one tag the later stays.
     pub fn insert(&mut self, field: TaggedField) {
         let list = &mut self.0.get_or_insert_default().0;
@@ -280,7 +294,9 @@ impl Tags {
 
 impl fmt::Debug for Tags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.as_slice()).finish()
+        f.debug_map()
+            .entries(self.as_slice().iter().map(|t| (t.tag, &t.data)))
+            .finish()
     }
 }
 
@@ -310,5 +326,11 @@ mod tests {
         }
         let order: Vec<u32> = tags.as_slice().iter().map(|f| f.tag).collect();
         assert_eq!(order, [2, 5, 7]);
+        let field = |tag, data| TaggedField {
+            tag,
+            data: Bytes::from_static(data),
+        };
+        let tags = Tags::from_wire(vec![field(3, b"a"), field(1, b"b"), field(3, b"c")]);
+        assert_eq!(tags.as_slice(), [field(1, b"b"), field(3, b"c")]);
     }
 }

@@ -6,7 +6,10 @@
 )]
 pub mod sample;
 
+mod oracle;
+
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::api_key::for_each_message;
 use super::decode::Decoder;
@@ -14,8 +17,8 @@ use super::messages::*;
 use super::wire::Message;
 use sample::Sampler;
 
-/// Random values per message and version.
-const ROUNDS: u64 = 24;
+/// Runs over all messages and versions, each with other random values.
+const CASES: u32 = 24;
 
 fn read_whole<M: Message>(bytes: &Bytes, version: i16) -> M {
     let mut d = Decoder::new(bytes);
@@ -25,31 +28,42 @@ fn read_whole<M: Message>(bytes: &Bytes, version: i16) -> M {
     m
 }
 
-fn round_trip<M: Message + PartialEq + std::fmt::Debug>() {
+fn round_trip<M: Message + std::fmt::Debug>(seed: u64) {
     for version in M::VERSIONS.min..=M::VERSIONS.max {
-        for seed in 0..ROUNDS {
-            let value = M::sample(&mut Sampler::new(seed), M::ver(version));
-            let bytes = value
-                .to_bytes(version)
-                .unwrap_or_else(|e| panic!("{} v{version} seed {seed}: {e}", M::NAME));
-            let back: M = read_whole(&bytes, version);
-            // NaN differs from itself.
-            assert_eq!(
-                format!("{back:?}"),
-                format!("{value:?}"),
-                "{} v{version}",
-                M::NAME
-            );
-            let again = back.to_bytes(version).expect("was written once");
-            assert_eq!(again, bytes, "{} v{version} seed {seed}", M::NAME);
-        }
+        let what = format!("{} v{version} seed {seed}", M::NAME);
+        let value = M::sample(&mut Sampler::new(seed), M::ver(version));
+        let bytes = value.to_bytes(version).expect(&what);
+        let back: M = read_whole(&bytes, version);
+        // As text, because NaN differs from itself.
+        assert_eq!(format!("{back:?}"), format!("{value:?}"), "{what}");
+        assert_eq!(back.to_bytes(version), Ok(bytes), "{what}");
     }
 }
 
-#[test]
-fn every_message_reads_what_it_wrote() {
-    macro_rules! check {
-        ($($path:tt)*) => { round_trip::<$($path)*>() };
+/// Calls `$with!(type)` for every message and every stored record.
+macro_rules! for_each_type {
+    ($with:ident) => {
+        for_each_message!($with);
+        use super::internal::{consumer_protocol, offsets, transactions};
+        $with!(offsets::OffsetCommitKey);
+        $with!(offsets::OffsetCommitValue);
+        $with!(offsets::GroupMetadataKey);
+        $with!(offsets::GroupMetadataValue);
+        $with!(transactions::TransactionLogKey);
+        $with!(transactions::TransactionLogValue);
+        $with!(consumer_protocol::ConsumerProtocolSubscription);
+        $with!(consumer_protocol::ConsumerProtocolAssignment);
+    };
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn every_message_reads_what_it_wrote(seed: u64) {
+        macro_rules! check {
+            ($($path:tt)*) => { round_trip::<$($path)*>(seed) };
+        }
+        for_each_type!(check);
     }
-    for_each_message!(check);
 }

@@ -1,6 +1,7 @@
 //! ZooKeeper's client protocol and transaction records (Java: `zookeeper.jute`, `ZooDefs`).
 
 pub mod acl;
+pub mod client;
 pub mod error;
 pub mod multi;
 pub mod op;

@@ -1,0 +1,246 @@
+//! The table of ACLs that znodes refer to by number (Java: `ReferenceCountedACLCache`).
+//!
+//! A list is kept as its jute bytes: that is how requests, transactions and snapshots carry it,
+//! and a list that two znodes share exists once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use proto::buf::{ReadError, Reader};
+use proto::jute::Jute;
+use proto::zk::acl::{Acl, Id};
+
+/// The key that stands for `OPEN_ACL_UNSAFE` and is in no table.
+pub const OPEN: i64 = -1;
+
+/// One ACL, immutable.
+#[derive(Debug)]
+pub struct AclList {
+    bytes: Box<[u8]>,
+    /// what `world:anyone` may do: the quick answer to most permission checks
+    world: i32,
+    empty: bool,
+}
+
+static OPEN_LIST: LazyLock<Arc<AclList>> =
+    LazyLock::new(|| Arc::new(AclList::new(vec![Acl::OPEN].to_vec_jute())));
+
+trait ToVecJute {
+    fn to_vec_jute(&self) -> Vec<u8>;
+}
+
+impl ToVecJute for Vec<Acl<'_>> {
+    fn to_vec_jute(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+}
+
+impl AclList {
+    /// `bytes` is a jute vector of ACLs; one that cannot be read grants nothing.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let mut list = Self {
+            bytes: bytes.into_boxed_slice(),
+            world: 0,
+            empty: true,
+        };
+        let (mut world, mut empty) = (0, true);
+        for acl in list.iter() {
+            empty = false;
+            if acl.id == Id::ANYONE {
+                world |= acl.perms;
+            }
+        }
+        list.world = world;
+        list.empty = empty;
+        list
+    }
+
+    pub fn open() -> Arc<Self> {
+        OPEN_LIST.clone()
+    }
+
+    /// The jute vector.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn world_perms(&self) -> i32 {
+        self.world
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Acl<'_>> {
+        let mut r = Reader::new(&self.bytes);
+        let mut left = r.i32().unwrap_or(0).max(0);
+        std::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            left -= 1;
+            Acl::read(&mut r).ok()
+        })
+    }
+}
+
+/// Reads past a jute vector of ACLs and returns its bytes; `None` for Java's null.
+pub fn skip_list<'a>(r: &mut Reader<'a>) -> Result<Option<&'a [u8]>, ReadError> {
+    let all = r.rest();
+    let start = r.position();
+    let n = r.i32()?;
+    if n == -1 {
+        return Ok(None);
+    }
+    if n < 0 {
+        return Err(ReadError::BadLength(n.into()));
+    }
+    for _ in 0..n {
+        Acl::read(r)?;
+    }
+    Ok(Some(&all[..r.position() - start]))
+}
+
+/// Key to list, shared with images until one side changes it.
+type Lists = Arc<BTreeMap<i64, Arc<AclList>>>;
+
+#[derive(Debug, Default)]
+pub struct AclTable {
+    lists: Lists,
+    keys: HashMap<Box<[u8]>, i64>,
+    uses: HashMap<i64, u64>,
+    last_key: i64,
+}
+
+impl AclTable {
+    /// The list of a key; an unknown key (a damaged snapshot) grants nothing.
+    pub fn get(&self, key: i64) -> Arc<AclList> {
+        self.get_ref(key).clone()
+    }
+
+    pub fn get_ref(&self, key: i64) -> &Arc<AclList> {
+        static NOBODY: LazyLock<Arc<AclList>> = LazyLock::new(|| {
+            Arc::new(AclList::new(
+                vec![Acl::new(0, Id::new("missing", ""))].to_vec_jute(),
+            ))
+        });
+        if key == OPEN {
+            return &OPEN_LIST;
+        }
+        self.lists.get(&key).unwrap_or(&NOBODY)
+    }
+
+    /// The shared list with these bytes, if some znode has it already.
+    pub fn find(&self, bytes: &[u8]) -> Option<Arc<AclList>> {
+        self.lists.get(self.keys.get(bytes)?).cloned()
+    }
+
+    /// The key for a list, with one more use.
+    pub fn intern(&mut self, bytes: Option<&[u8]>) -> i64 {
+        let Some(bytes) = bytes else { return OPEN };
+        let key = match self.keys.get(bytes) {
+            Some(&key) => key,
+            None => {
+                self.last_key += 1;
+                self.insert(self.last_key, bytes.to_vec());
+                self.last_key
+            }
+        };
+        self.add_use(key);
+        key
+    }
+
+    /// What a snapshot's table holds.
+    pub fn insert(&mut self, key: i64, bytes: Vec<u8>) {
+        self.last_key = self.last_key.max(key);
+        self.keys.insert(bytes.clone().into_boxed_slice(), key);
+        Arc::make_mut(&mut self.lists).insert(key, Arc::new(AclList::new(bytes)));
+    }
+
+    pub fn add_use(&mut self, key: i64) {
+        if key != OPEN && self.lists.contains_key(&key) {
+            *self.uses.entry(key).or_default() += 1;
+        }
+    }
+
+    pub fn remove_use(&mut self, key: i64) {
+        if let Some(uses) = self.uses.get_mut(&key) {
+            *uses -= 1;
+            if *uses == 0 {
+                self.uses.remove(&key);
+                self.forget(key);
+            }
+        }
+    }
+
+    /// Drops what no znode of a loaded snapshot used.
+    pub fn purge_unused(&mut self) {
+        let unused: Vec<i64> = self
+            .lists
+            .keys()
+            .filter(|key| !self.uses.contains_key(key))
+            .copied()
+            .collect();
+        for key in unused {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: i64) {
+        if let Some(list) = Arc::make_mut(&mut self.lists).remove(&key) {
+            // Two keys may have had the same list in a snapshot.
+            if self.keys.get(list.bytes()) == Some(&key) {
+                self.keys.remove(list.bytes());
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.lists.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+
+    pub fn frozen(&self) -> Lists {
+        self.lists.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_shared_and_counted() {
+        let mut table = AclTable::default();
+        let read = vec![Acl::READ].to_vec();
+        let bytes = read.to_vec_jute();
+        let a = table.intern(Some(&bytes));
+        assert_eq!(table.intern(Some(&bytes)), a);
+        assert_eq!(table.intern(None), OPEN);
+        assert_eq!(table.get(a).world_perms(), 1);
+        let image = table.frozen();
+        table.remove_use(a);
+        assert_eq!(table.len(), 1);
+        table.remove_use(a);
+        assert_eq!((table.len(), image.len()), (0, 1));
+        assert_eq!(table.intern(Some(&bytes)), a + 1, "keys are not reused");
+    }
+
+    #[test]
+    fn skipping_returns_the_list() {
+        let mut bytes = vec![Acl::READ, Acl::OPEN].to_vec_jute();
+        let end = bytes.len();
+        bytes.push(9);
+        let mut r = Reader::new(&bytes);
+        assert_eq!(skip_list(&mut r).unwrap(), Some(&bytes[..end]));
+        assert_eq!(r.u8(), Ok(9));
+        assert!(skip_list(&mut Reader::new(&bytes[..7])).is_err());
+        assert!(skip_list(&mut Reader::new(&[0x7f, 0xff, 0xff, 0xff])).is_err());
+    }
+}

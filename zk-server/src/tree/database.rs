@@ -1,0 +1,270 @@
+//! Tree, sessions and last zxid: all that log and snapshots keep (Java: `ZKDatabase`).
+//!
+//! Filled by a snapshot through `ImageSink`, brought up to date by [`Database::apply_logged`], and
+//! driven by the same function afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::jute::Jute;
+use proto::zk::acl::Acl;
+use proto::zk::path;
+use proto::zk::txn::TxnHeader;
+
+use crate::core::io::Zxid;
+use crate::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
+
+use super::apply::{Applied, Observer};
+use super::data_tree::{At, DataTree};
+use super::digest;
+use super::ephemeral::EphemeralTypes;
+use super::image::Frozen;
+use super::quota;
+use super::txn::{Body, Record, TxnError};
+
+#[derive(Debug)]
+pub struct Database {
+    tree: DataTree,
+    /// id to timeout in milliseconds; shared with images until one side changes it
+    sessions: Arc<BTreeMap<i64, i32>>,
+    last_zxid: i64,
+    /// the digest that a loaded snapshot must have at a zxid that replay has not reached
+    expected: Option<ZxidDigest>,
+    mismatches: u64,
+}
+
+impl Database {
+    /// The database of a new server.
+    pub fn new(types: EphemeralTypes, digest_enabled: bool) -> Self {
+        Self::with(DataTree::new(types, digest_enabled))
+    }
+
+    /// One for a snapshot to fill; then call [`Database::loaded`].
+    pub fn for_snapshot(types: EphemeralTypes, digest_enabled: bool) -> Self {
+        Self::with(DataTree::empty(types, digest_enabled))
+    }
+
+    fn with(tree: DataTree) -> Self {
+        Self {
+            tree,
+            sessions: Arc::default(),
+            last_zxid: 0,
+            expected: None,
+            mismatches: 0,
+        }
+    }
+
+    /// Ends the filling by a snapshot that was begun at `zxid`. False when the snapshot claims to
+    /// be exact and its digest is not the tree's.
+    pub fn loaded(&mut self, zxid: Zxid) -> bool {
+        self.last_zxid = zxid.0;
+        self.tree.acls.purge_unused();
+        // A snapshot of 3.4 lacks it (Java: `createConfigNode`).
+        self.add_config_node();
+        self.find_quotas();
+        if self
+            .expected
+            .is_some_and(|d| d.zxid <= 0 || d.zxid < zxid.0)
+        {
+            self.expected = None;
+        }
+        self.compare_with_snapshot(zxid.0)
+    }
+
+    fn add_config_node(&mut self) {
+        const CONFIG: &str = "/zookeeper/config";
+        if self.tree.find(CONFIG).is_some() {
+            return;
+        }
+        let Some(parent) = self.tree.find("/zookeeper") else {
+            return;
+        };
+        let acl = self.tree.acls.intern(Some(&vec![Acl::READ].to_bytes()));
+        let stat = proto::zk::stat::StatPersisted {
+            aversion: -1,
+            ..Default::default()
+        };
+        self.tree.link(parent, CONFIG, Some(b""), acl, stat);
+    }
+
+    /// Every limit node makes its subtree counted, and counted anew.
+    fn find_quotas(&mut self) {
+        let Some(top) = self.tree.find(quota::ROOT) else {
+            return;
+        };
+        let limits: Vec<String> = self
+            .tree
+            .arena()
+            .subtree(top)
+            .filter(|&id| self.tree.node(id).name() == quota::LIMITS.as_bytes())
+            .map(|id| self.tree.arena().path_of(id))
+            .collect();
+        for path in limits {
+            if let Some(subtree) = path::parent(&path).strip_prefix(quota::ROOT) {
+                self.tree.quotas.insert(subtree);
+                self.tree.recount_quota(subtree);
+            }
+        }
+    }
+
+    /// Applies a log record: `TxnHeader`, transaction and, since 3.6, its digest.
+    pub fn apply_logged(&mut self, record: &[u8]) -> Result<TxnHeader, TxnError> {
+        let (header, _) = self.apply(record, &mut ())?;
+        Ok(header)
+    }
+
+    /// Applies a log record and tells what it did.
+    pub fn apply<'a>(
+        &mut self,
+        record: &'a [u8],
+        observer: &mut impl Observer,
+    ) -> Result<(TxnHeader, Applied<'a>), TxnError> {
+        let Record {
+            header,
+            body,
+            digest,
+        } = Record::read(record)?;
+        match body {
+            Body::CreateSession { timeout } => {
+                Arc::make_mut(&mut self.sessions).insert(header.client_id, timeout);
+            }
+            Body::CloseSession(_) => {
+                Arc::make_mut(&mut self.sessions).remove(&header.client_id);
+            }
+            _ => {}
+        }
+        let at = At {
+            session: header.client_id,
+            zxid: header.zxid,
+            time: header.time,
+        };
+        let applied = self.tree.apply(header.op, &body, at, observer)?;
+        self.last_zxid = self.last_zxid.max(header.zxid);
+        if self.expected.is_some() {
+            self.compare_with_snapshot(header.zxid);
+        } else if let (Some(logged), Some(actual)) = (digest, self.tree.digest()) {
+            if logged.version == digest::VERSION && logged.tree_digest != actual {
+                self.mismatches += 1;
+            }
+        }
+        Ok((header, applied))
+    }
+
+    fn compare_with_snapshot(&mut self, zxid: i64) -> bool {
+        let Some(expected) = self.expected else {
+            return true;
+        };
+        if zxid < expected.zxid {
+            return true;
+        }
+        self.expected = None;
+        let same = zxid > expected.zxid
+            || expected.version != digest::VERSION
+            || self.tree.digest().is_none_or(|d| d == expected.digest);
+        if !same {
+            self.mismatches += 1;
+        }
+        same
+    }
+
+    /// Deletes the ephemerals of sessions that are not in the database, as Java does before it
+    /// serves.
+    pub fn kill_orphans(&mut self) {
+        let mut orphans: Vec<i64> = self
+            .tree
+            .ephemeral_owners()
+            .filter(|id| !self.sessions.contains_key(id))
+            .collect();
+        orphans.sort_unstable();
+        for session in orphans {
+            self.tree
+                .kill_session(session, self.last_zxid, &[], &mut ());
+        }
+    }
+
+    pub fn tree(&self) -> &DataTree {
+        &self.tree
+    }
+
+    /// id and timeout in milliseconds of every committed session
+    pub fn sessions(&self) -> &BTreeMap<i64, i32> {
+        &self.sessions
+    }
+
+    pub fn last_zxid(&self) -> Zxid {
+        Zxid(self.last_zxid)
+    }
+
+    /// Records whose digest was not the tree's afterwards (Java: `digest_mismatches_count`).
+    pub fn digest_mismatches(&self) -> u64 {
+        self.mismatches
+    }
+
+    /// The state as it is now; later changes do not show in it.
+    pub fn image(&self) -> Image {
+        Image(Arc::new(Frozen {
+            zxid: self.last_zxid,
+            digest: self.tree.digest(),
+            sessions: self.sessions.clone(),
+            acls: self.tree.acls().frozen(),
+            arena: self.tree.arena().clone(),
+            nodes: self.tree.nodes.len(),
+        }))
+    }
+}
+
+trait ToBytes {
+    fn to_bytes(&self) -> Vec<u8>;
+}
+
+impl ToBytes for Vec<Acl<'_>> {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+}
+
+impl ImageSink for Database {
+    fn session(&mut self, id: i64, timeout_ms: i32) {
+        Arc::make_mut(&mut self.sessions).insert(id, timeout_ms);
+    }
+
+    fn acl(&mut self, key: i64, acl: Vec<Acl<'_>>) {
+        self.tree.acls.insert(key, acl.to_bytes());
+    }
+
+    fn node(&mut self, node: ImageNode<'_>) -> Result<(), String> {
+        self.tree.acls.add_use(node.acl);
+        let Some(slash) = node.path.rfind('/') else {
+            if !node.path.is_empty() {
+                return Err(format!("path \"{}\" does not start with /", node.path));
+            }
+            let prefix = self.tree.prefix("", node.data);
+            let root = super::nodes::ROOT;
+            self.tree.update(root, "", |root| {
+                root.set_data(node.data);
+                root.acl = node.acl;
+                root.stat = node.stat;
+                root.prefix_crc = prefix;
+            });
+            return Ok(());
+        };
+        let parent = self.tree.find(&node.path[..slash]).ok_or_else(|| {
+            format!(
+                "the parent of \"{}\" is missing from the snapshot",
+                node.path
+            )
+        })?;
+        if self.tree.find(node.path).is_some() {
+            return Err(format!("\"{}\" is in the snapshot twice", node.path));
+        }
+        self.tree
+            .link(parent, node.path, node.data, node.acl, node.stat);
+        Ok(())
+    }
+
+    fn digest(&mut self, digest: ZxidDigest) {
+        self.expected = Some(digest);
+    }
+}

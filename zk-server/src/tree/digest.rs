@@ -1,0 +1,81 @@
+//! The digest of one znode and of the tree (Java: `DigestCalculator`, `AdHash`; digest version 2).
+//!
+//! A node's digest is the CRC-32 of path, data and persisted stat; the tree's is their wrapping
+//! sum. The CRC after path and data is kept with each node, so that a change of the stat alone
+//! (every create and delete changes its parent's) never reads the data again.
+
+use crc32fast::Hasher;
+use proto::zk::stat::StatPersisted;
+
+/// What Java calls `DIGEST_VERSION`.
+pub const VERSION: i32 = 2;
+
+/// Everything below this is left out: quota nodes differ between servers.
+const EXCLUDED: &str = "/zookeeper/";
+
+/// Does the tree's digest count this path?
+pub fn counts(path: &str) -> bool {
+    !path.starts_with(EXCLUDED)
+}
+
+/// CRC over path and data; the root's path is the empty string here.
+pub fn prefix(path: &str, data: &[u8]) -> u32 {
+    let path = if path == "/" { "" } else { path };
+    let mut crc = Hasher::new();
+    crc.update(path.as_bytes());
+    crc.update(data);
+    crc.finalize()
+}
+
+/// The node's digest, from [`prefix`] and its stat.
+pub fn finish(prefix: u32, stat: &StatPersisted) -> u64 {
+    let mut bytes = [0u8; 60];
+    let mut at = 0;
+    let mut put = |b: &[u8]| {
+        bytes[at..at + b.len()].copy_from_slice(b);
+        at += b.len();
+    };
+    put(&stat.czxid.to_be_bytes());
+    put(&stat.mzxid.to_be_bytes());
+    put(&stat.pzxid.to_be_bytes());
+    put(&stat.ctime.to_be_bytes());
+    put(&stat.mtime.to_be_bytes());
+    put(&stat.version.to_be_bytes());
+    put(&stat.cversion.to_be_bytes());
+    put(&stat.aversion.to_be_bytes());
+    put(&stat.ephemeral_owner.to_be_bytes());
+    let mut crc = Hasher::new_with_initial(prefix);
+    crc.update(&bytes);
+    crc.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_the_crc_of_path_data_and_stat() {
+        let stat = StatPersisted {
+            czxid: 1,
+            version: 3,
+            ephemeral_owner: -1,
+            ..StatPersisted::default()
+        };
+        let mut all = b"/axyz".to_vec();
+        all.extend_from_slice(&1i64.to_be_bytes());
+        all.extend_from_slice(&[0; 32]);
+        all.extend_from_slice(&3i32.to_be_bytes());
+        all.extend_from_slice(&[0; 8]);
+        all.extend_from_slice(&(-1i64).to_be_bytes());
+        assert_eq!(
+            finish(prefix("/a", b"xyz"), &stat),
+            u64::from(crc32fast::hash(&all))
+        );
+    }
+
+    #[test]
+    fn zookeepers_own_subtree_does_not_count() {
+        assert!(counts("/zookeeper") && counts("/zookeeper2/a") && counts("/"));
+        assert!(!counts("/zookeeper/quota"));
+    }
+}

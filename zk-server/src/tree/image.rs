@@ -1,0 +1,84 @@
+//! A state of the database that no longer changes, for the snapshot thread (Java writes its
+//! snapshots from the living tree: they are fuzzy; these are exact).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::zk::acl::Acl;
+
+use crate::core::io::Zxid;
+use crate::store::image::{ImageNode, ImageSource, ZxidDigest};
+
+use super::acls::AclList;
+use super::digest;
+use super::nodes::{Arena, NodeId, ROOT};
+
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) zxid: i64,
+    pub(super) digest: Option<i64>,
+    pub(super) sessions: Arc<BTreeMap<i64, i32>>,
+    pub(super) acls: Arc<BTreeMap<i64, Arc<AclList>>>,
+    pub(super) arena: Arena,
+    pub(super) nodes: usize,
+}
+
+impl ImageSource for Frozen {
+    fn zxid(&self) -> Zxid {
+        Zxid(self.zxid)
+    }
+
+    fn digest(&self) -> Option<ZxidDigest> {
+        self.digest.map(|digest| ZxidDigest {
+            zxid: self.zxid,
+            version: digest::VERSION,
+            digest,
+        })
+    }
+
+    fn sessions(&self, each: &mut dyn FnMut(i64, i32)) {
+        for (&id, &timeout) in self.sessions.iter() {
+            each(id, timeout);
+        }
+    }
+
+    fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn acls(&self, each: &mut dyn FnMut(i64, &[Acl<'_>])) {
+        for (&key, list) in self.acls.iter() {
+            let list: Vec<Acl<'_>> = list.iter().collect();
+            each(key, &list);
+        }
+    }
+
+    fn acl_count(&self) -> usize {
+        self.acls.len()
+    }
+
+    fn nodes(&self, each: &mut dyn FnMut(ImageNode<'_>)) {
+        let mut seen = 0;
+        let mut path = String::new();
+        // (node, length of its parent's path)
+        let mut stack: Vec<(NodeId, usize)> = vec![(ROOT, 0)];
+        while let Some((id, parent_len)) = stack.pop() {
+            seen += 1;
+            let node = self.arena.get(id);
+            path.truncate(parent_len);
+            if id != ROOT {
+                path.push('/');
+                path.push_str(&String::from_utf8_lossy(node.name()));
+            }
+            each(ImageNode {
+                path: &path,
+                data: node.data(),
+                acl: node.acl,
+                stat: node.stat,
+            });
+            let len = path.len();
+            stack.extend(self.arena.children(id).map(|child| (child, len)));
+        }
+        debug_assert_eq!(seen, self.nodes, "the image holds every node");
+    }
+}

@@ -1,0 +1,18 @@
+//! The znodes: a copy-on-write arena with an index by path, and the one function that applies
+//! transactions to it.
+
+pub mod acls;
+pub mod apply;
+pub mod data_tree;
+pub mod database;
+pub mod digest;
+pub mod ephemeral;
+pub mod image;
+pub mod nodes;
+pub mod quota;
+pub mod txn;
+
+pub use apply::{Applied, ApplyError, Observer};
+pub use data_tree::DataTree;
+pub use database::Database;
+pub use ephemeral::EphemeralTypes;

@@ -1,0 +1,384 @@
+//! Where znodes live: chunks of an arena, found by the hash of their path.
+//!
+//! A node is one fixed record and one allocation that holds its name and data; siblings form a
+//! list through the records. Nothing stores a full path. An image of the tree shares the chunks,
+//! and the first change of a chunk that an image still holds copies that chunk alone: an image
+//! costs no pause, whatever the size of the tree.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use proto::zk::stat::StatPersisted;
+
+const CHUNK: usize = 64;
+const NONE: u32 = u32::MAX;
+/// Set in `name_len` when the data is Java's null.
+const NULL_DATA: u32 = 1 << 31;
+
+/// Names a node while it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+pub const ROOT: NodeId = NodeId(0);
+
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub stat: StatPersisted,
+    /// name, then data
+    blob: Arc<[u8]>,
+    /// key in the ACL table
+    pub acl: i64,
+    /// CRC of path and data: see `digest`
+    pub prefix_crc: u32,
+    name_len: u32,
+    parent: u32,
+    first_child: u32,
+    next: u32,
+    prev: u32,
+    children: u32,
+}
+
+impl Node {
+    fn vacant(next: u32) -> Self {
+        Self {
+            stat: StatPersisted::default(),
+            blob: Arc::default(),
+            acl: 0,
+            prefix_crc: 0,
+            name_len: 0,
+            parent: NONE,
+            first_child: NONE,
+            next,
+            prev: NONE,
+            children: 0,
+        }
+    }
+
+    pub fn name(&self) -> &[u8] {
+        &self.blob[..(self.name_len & !NULL_DATA) as usize]
+    }
+
+    /// `None` is Java's null.
+    pub fn data(&self) -> Option<&[u8]> {
+        (self.name_len & NULL_DATA == 0).then(|| &self.blob[self.name_len as usize..])
+    }
+
+    pub fn data_len(&self) -> usize {
+        self.data().map_or(0, <[u8]>::len)
+    }
+
+    pub fn children(&self) -> u32 {
+        self.children
+    }
+
+    pub fn set_data(&mut self, data: Option<&[u8]>) {
+        let len = self.name_len & !NULL_DATA;
+        self.blob = blob(&self.blob[..len as usize], data);
+        self.name_len = len | if data.is_none() { NULL_DATA } else { 0 };
+    }
+}
+
+fn blob(name: &[u8], data: Option<&[u8]>) -> Arc<[u8]> {
+    let data = data.unwrap_or_default();
+    let mut bytes = Vec::with_capacity(name.len() + data.len());
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(data);
+    bytes.into()
+}
+
+#[derive(Debug, Clone)]
+struct Chunk([Node; CHUNK]);
+
+/// The chunks, shared by the live tree and images.
+#[derive(Debug, Clone, Default)]
+pub struct Arena(Vec<Arc<Chunk>>);
+
+impl Arena {
+    pub fn get(&self, id: NodeId) -> &Node {
+        &self.0[id.0 as usize / CHUNK].0[id.0 as usize % CHUNK]
+    }
+
+    fn get_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut Arc::make_mut(&mut self.0[id.0 as usize / CHUNK]).0[id.0 as usize % CHUNK]
+    }
+
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut at = self.get(id).first_child;
+        std::iter::from_fn(move || {
+            let id = NodeId(at);
+            (at != NONE).then(|| {
+                at = self.get(id).next;
+                id
+            })
+        })
+    }
+
+    /// The node and all below it, parents first.
+    pub fn subtree(&self, top: NodeId) -> Subtree<'_> {
+        Subtree {
+            arena: self,
+            stack: vec![top],
+        }
+    }
+
+    pub fn path_of(&self, id: NodeId) -> String {
+        let mut chain = Vec::new();
+        let mut at = id;
+        while at != ROOT {
+            chain.push(at);
+            at = NodeId(self.get(at).parent);
+        }
+        let mut path = Vec::new();
+        for &id in chain.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(self.get(id).name());
+        }
+        String::from_utf8_lossy(&path).into_owned()
+    }
+
+    pub fn parent(&self, id: NodeId) -> Option<NodeId> {
+        match self.get(id).parent {
+            NONE => None,
+            parent => Some(NodeId(parent)),
+        }
+    }
+
+    /// Is `path` (the root's is empty) this node's?
+    fn is_path(&self, id: NodeId, path: &str) -> bool {
+        let mut rest = path.as_bytes();
+        let mut at = id;
+        while at != ROOT {
+            let node = self.get(at);
+            let Some(head) = rest
+                .strip_suffix(node.name())
+                .and_then(|head| head.strip_suffix(b"/"))
+            else {
+                return false;
+            };
+            rest = head;
+            at = NodeId(node.parent);
+        }
+        rest.is_empty()
+    }
+}
+
+#[derive(Debug)]
+pub struct Subtree<'a> {
+    arena: &'a Arena,
+    stack: Vec<NodeId>,
+}
+
+impl Iterator for Subtree<'_> {
+    type Item = NodeId;
+
+    fn next(&mut self) -> Option<NodeId> {
+        let id = self.stack.pop()?;
+        self.stack.extend(self.arena.children(id));
+        Some(id)
+    }
+}
+
+/// Arena, index and free list.
+#[derive(Debug)]
+pub struct Nodes {
+    arena: Arena,
+    /// (half of the path's hash, node); the root is not in it
+    index: HashTable<(u32, u32)>,
+    hasher: DefaultHashBuilder,
+    free: u32,
+    used: usize,
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Nodes {
+    /// Only the root, with empty data.
+    pub fn new(acl: i64) -> Self {
+        let mut nodes = Self {
+            arena: Arena::default(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            free: NONE,
+            used: 0,
+        };
+        let root = nodes.take_slot();
+        *nodes.arena.get_mut(root) = Node {
+            blob: blob(b"", Some(b"")),
+            acl,
+            ..Node::vacant(NONE)
+        };
+        nodes
+    }
+
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// Nodes in the tree, the root among them.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    pub fn get(&self, id: NodeId) -> &Node {
+        self.arena.get(id)
+    }
+
+    pub fn get_mut(&mut self, id: NodeId) -> &mut Node {
+        self.arena.get_mut(id)
+    }
+
+    fn hash(&self, path: &str) -> u32 {
+        self.hasher.hash_one(path.as_bytes()) as u32
+    }
+
+    /// `/` and the empty string both name the root, as in Java.
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        if path.len() <= 1 {
+            return (path.is_empty() || path == "/").then_some(ROOT);
+        }
+        let hash = self.hash(path);
+        self.index
+            .find(spread(hash), |&(h, id)| {
+                h == hash && self.arena.is_path(NodeId(id), path)
+            })
+            .map(|&(_, id)| NodeId(id))
+    }
+
+    fn take_slot(&mut self) -> NodeId {
+        if self.free == NONE {
+            let first = (self.arena.0.len() * CHUNK) as u32;
+            let nodes = std::array::from_fn(|i| {
+                Node::vacant(if i + 1 == CHUNK {
+                    NONE
+                } else {
+                    first + i as u32 + 1
+                })
+            });
+            self.arena.0.push(Arc::new(Chunk(nodes)));
+            self.free = first;
+        }
+        let id = NodeId(self.free);
+        self.free = self.arena.get(id).next;
+        self.used += 1;
+        id
+    }
+
+    /// Adds a child that is not there yet. `path` is the whole path.
+    pub fn insert(
+        &mut self,
+        parent: NodeId,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: i64,
+        stat: StatPersisted,
+        prefix_crc: u32,
+    ) -> NodeId {
+        let name = proto::zk::path::name(path);
+        let id = self.take_slot();
+        let above = self.arena.get_mut(parent);
+        let next = std::mem::replace(&mut above.first_child, id.0);
+        above.children += 1;
+        if next != NONE {
+            self.arena.get_mut(NodeId(next)).prev = id.0;
+        }
+        *self.arena.get_mut(id) = Node {
+            stat,
+            blob: blob(name.as_bytes(), data),
+            acl,
+            prefix_crc,
+            name_len: name.len() as u32 | if data.is_none() { NULL_DATA } else { 0 },
+            parent: parent.0,
+            first_child: NONE,
+            next,
+            prev: NONE,
+            children: 0,
+        };
+        let hash = self.hash(path);
+        self.index
+            .insert_unique(spread(hash), (hash, id.0), |&(h, _)| spread(h));
+        id
+    }
+
+    /// Takes a node out; its children must be gone.
+    pub fn remove(&mut self, id: NodeId, path: &str) {
+        let hash = self.hash(path);
+        if let Ok(entry) = self.index.find_entry(spread(hash), |&(_, i)| i == id.0) {
+            entry.remove();
+        }
+        let node = std::mem::replace(self.arena.get_mut(id), Node::vacant(self.free));
+        self.free = id.0;
+        self.used -= 1;
+        match node.prev {
+            NONE => self.arena.get_mut(NodeId(node.parent)).first_child = node.next,
+            prev => self.arena.get_mut(NodeId(prev)).next = node.next,
+        }
+        if node.next != NONE {
+            self.arena.get_mut(NodeId(node.next)).prev = node.prev;
+        }
+        self.arena.get_mut(NodeId(node.parent)).children -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(nodes: &mut Nodes, path: &str, data: Option<&[u8]>) -> NodeId {
+        let parent = nodes.find(proto::zk::path::parent(path)).unwrap();
+        nodes.insert(parent, path, data, -1, StatPersisted::default(), 0)
+    }
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(
+            size_of::<Node>() <= 120,
+            "{} bytes a node",
+            size_of::<Node>()
+        );
+    }
+
+    #[test]
+    fn paths_are_found_and_freed_slots_reused() {
+        let mut nodes = Nodes::new(-1);
+        for i in 0..500 {
+            add(&mut nodes, &format!("/n{i}"), Some(b"x"));
+            add(&mut nodes, &format!("/n{i}/c"), None);
+        }
+        assert_eq!(nodes.len(), 1001);
+        let id = nodes.find("/n77/c").unwrap();
+        assert_eq!(nodes.arena().path_of(id), "/n77/c");
+        assert_eq!(nodes.get(id).data(), None);
+        for missing in ["/n77/", "/n77/d", "n77", "/c", "//", "/n", "x"] {
+            assert_eq!(nodes.find(missing), None, "{missing}");
+        }
+        let chunks = nodes.arena.0.len();
+        for i in 0..500 {
+            let id = nodes.find(&format!("/n{i}/c")).unwrap();
+            nodes.remove(id, &format!("/n{i}/c"));
+        }
+        assert_eq!(nodes.find("/n77/c"), None);
+        for i in 0..500 {
+            add(&mut nodes, &format!("/m{i}"), None);
+        }
+        assert_eq!(nodes.arena.0.len(), chunks);
+        assert_eq!(nodes.get(ROOT).children(), 1000);
+        assert_eq!(nodes.arena().children(ROOT).count(), 1000);
+        assert_eq!(nodes.arena().subtree(ROOT).count(), 1001);
+    }
+
+    #[test]
+    fn an_image_keeps_what_the_tree_changes() {
+        let mut nodes = Nodes::new(-1);
+        let id = add(&mut nodes, "/a", Some(b"old"));
+        let image = nodes.arena().clone();
+        nodes.get_mut(id).set_data(Some(b"new"));
+        add(&mut nodes, "/b", None);
+        assert_eq!(image.get(id).data(), Some(&b"old"[..]));
+        assert_eq!(image.children(ROOT).count(), 1);
+        assert_eq!(nodes.get(id).data(), Some(&b"new"[..]));
+        assert_eq!(nodes.get(id).name(), b"a");
+    }
+}

@@ -23,18 +23,16 @@ pub struct AclList {
 }
 
 static OPEN_LIST: LazyLock<Arc<AclList>> =
-    LazyLock::new(|| Arc::new(AclList::new(vec![Acl::OPEN].to_vec_jute())));
+    LazyLock::new(|| Arc::new(AclList::new(list_bytes(&[Acl::OPEN]))));
 
-trait ToVecJute {
-    fn to_vec_jute(&self) -> Vec<u8>;
-}
-
-impl ToVecJute for Vec<Acl<'_>> {
-    fn to_vec_jute(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        out
+/// ACLs as a jute vector.
+pub fn list_bytes(acls: &[Acl<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    (acls.len() as i32).write(&mut out);
+    for acl in acls {
+        acl.write(&mut out);
     }
+    out
 }
 
 impl AclList {
@@ -123,9 +121,10 @@ impl AclTable {
 
     pub fn get_ref(&self, key: i64) -> &Arc<AclList> {
         static NOBODY: LazyLock<Arc<AclList>> = LazyLock::new(|| {
-            Arc::new(AclList::new(
-                vec![Acl::new(0, Id::new("missing", ""))].to_vec_jute(),
-            ))
+            Arc::new(AclList::new(list_bytes(&[Acl::new(
+                0,
+                Id::new("missing", ""),
+            )])))
         });
         if key == OPEN {
             return &OPEN_LIST;
@@ -218,8 +217,7 @@ mod tests {
     #[test]
     fn lists_are_shared_and_counted() {
         let mut table = AclTable::default();
-        let read = vec![Acl::READ].to_vec();
-        let bytes = read.to_vec_jute();
+        let bytes = list_bytes(&[Acl::READ]);
         let a = table.intern(Some(&bytes));
         assert_eq!(table.intern(Some(&bytes)), a);
         assert_eq!(table.intern(None), OPEN);
@@ -234,7 +232,7 @@ mod tests {
 
     #[test]
     fn skipping_returns_the_list() {
-        let mut bytes = vec![Acl::READ, Acl::OPEN].to_vec_jute();
+        let mut bytes = list_bytes(&[Acl::READ, Acl::OPEN]);
         let end = bytes.len();
         bytes.push(9);
         let mut r = Reader::new(&bytes);

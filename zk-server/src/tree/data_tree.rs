@@ -51,9 +51,7 @@ impl DataTree {
         let zero = StatPersisted::default();
         tree.add("/zookeeper", Some(b""), acls::OPEN, zero);
         tree.add("/zookeeper/quota", Some(b""), acls::OPEN, zero);
-        let mut read = Vec::new();
-        proto::jute::Jute::write(&vec![Acl::READ], &mut read);
-        let acl = tree.acls.intern(Some(&read));
+        let acl = tree.acls.intern(Some(&acls::list_bytes(&[Acl::READ])));
         let config = StatPersisted {
             aversion: -1,
             ..zero
@@ -435,7 +433,7 @@ impl DataTree {
 
     /// Nodes with `""` and `"/"` counted apart, as Java's hash map does.
     pub fn node_count(&self) -> usize {
-        self.nodes.len() + 1
+        self.nodes.count() + 1
     }
 
     pub fn approximate_data_size(&self) -> i64 {
@@ -445,7 +443,7 @@ impl DataTree {
     /// Nodes below `path`, as `getAllChildrenNumber` tells.
     pub fn descendants(&self, path: &str, id: NodeId) -> i32 {
         if path == "/" {
-            return self.nodes.len() as i32 - 1;
+            return self.nodes.count() as i32 - 1;
         }
         self.nodes.arena().subtree(id).count() as i32 - 1
     }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proto::jute::Jute;
 use proto::zk::acl::Acl;
 use proto::zk::path;
 use proto::zk::txn::TxnHeader;
@@ -14,6 +13,7 @@ use proto::zk::txn::TxnHeader;
 use crate::core::io::Zxid;
 use crate::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
 
+use super::acls;
 use super::apply::{Applied, Observer};
 use super::data_tree::{At, DataTree};
 use super::digest;
@@ -79,7 +79,7 @@ impl Database {
         let Some(parent) = self.tree.find("/zookeeper") else {
             return;
         };
-        let acl = self.tree.acls.intern(Some(&vec![Acl::READ].to_bytes()));
+        let acl = self.tree.acls.intern(Some(&acls::list_bytes(&[Acl::READ])));
         let stat = proto::zk::stat::StatPersisted {
             aversion: -1,
             ..Default::default()
@@ -208,20 +208,8 @@ impl Database {
             sessions: self.sessions.clone(),
             acls: self.tree.acls().frozen(),
             arena: self.tree.arena().clone(),
-            nodes: self.tree.nodes.len(),
+            nodes: self.tree.nodes.count(),
         }))
-    }
-}
-
-trait ToBytes {
-    fn to_bytes(&self) -> Vec<u8>;
-}
-
-impl ToBytes for Vec<Acl<'_>> {
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        out
     }
 }
 
@@ -231,7 +219,7 @@ impl ImageSink for Database {
     }
 
     fn acl(&mut self, key: i64, acl: Vec<Acl<'_>>) {
-        self.tree.acls.insert(key, acl.to_bytes());
+        self.tree.acls.insert(key, acls::list_bytes(&acl));
     }
 
     fn node(&mut self, node: ImageNode<'_>) -> Result<(), String> {

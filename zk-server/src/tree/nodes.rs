@@ -218,7 +218,7 @@ impl Nodes {
     }
 
     /// Nodes in the tree, the root among them.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.used
     }
 
@@ -347,7 +347,7 @@ mod tests {
             add(&mut nodes, &format!("/n{i}"), Some(b"x"));
             add(&mut nodes, &format!("/n{i}/c"), None);
         }
-        assert_eq!(nodes.len(), 1001);
+        assert_eq!(nodes.count(), 1001);
         let id = nodes.find("/n77/c").unwrap();
         assert_eq!(nodes.arena().path_of(id), "/n77/c");
         assert_eq!(nodes.get(id).data(), None);

@@ -3,4 +3,5 @@
 pub mod bench;
 pub mod peers;
 pub mod proc;
+pub mod rng;
 pub mod zk;

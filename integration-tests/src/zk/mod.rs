@@ -1,6 +1,9 @@
-//! ZooKeeper under test: one configuration that ours and Apache's servers start from, and a raw
-//! client that sees every byte.
+//! ZooKeeper under test: one configuration that ours and Apache's servers start from, a raw
+//! client that sees every byte, and the oracle that compares two servers.
 
+pub mod oracle;
+mod raw;
 mod server;
 
+pub use raw::{RawConn, Received, frame, plain_connect};
 pub use server::{ZkConfig, ZkServer, four_letter};

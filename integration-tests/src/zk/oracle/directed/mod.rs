@@ -1,0 +1,165 @@
+//! Scripted steps: each operation with each way in which it can end, so that a run covers them
+//! whatever the dice say. Slots: 0 nobody in particular, 1 Alice, 2 the watcher, 3 super, 4 comes
+//! and goes.
+
+use proto::zk::OpCode::*;
+
+mod bad;
+mod nodes;
+mod required;
+mod rights;
+mod watches;
+
+pub use required::REQUIRED;
+
+use super::step::{Acls, Connect, Request as R, Step};
+
+const MAIN: usize = 0;
+const ALICE: usize = 1;
+const WATCHER: usize = 2;
+const SUPER: usize = 3;
+const GUEST: usize = 4;
+/// How many slots a run needs.
+pub const SLOTS: usize = 6;
+
+const PERSISTENT: i32 = 0;
+const EPHEMERAL: i32 = 1;
+const SEQUENTIAL: i32 = 2;
+const EPHEMERAL_SEQUENTIAL: i32 = 3;
+const CONTAINER: i32 = 4;
+const TTL: i32 = 5;
+const TTL_SEQUENTIAL: i32 = 6;
+
+fn one(slot: usize, request: R) -> Step {
+    Step::Requests {
+        slot,
+        burst: vec![request],
+    }
+}
+
+fn each(slot: usize, requests: Vec<R>) -> impl Iterator<Item = Step> {
+    requests.into_iter().map(move |request| one(slot, request))
+}
+
+fn make(path: &str) -> R {
+    R::create(Create, path, Some(b"x"), Acls::Open, PERSISTENT)
+}
+
+/// All scripts in an order that works on fresh servers.
+pub fn all() -> Vec<Step> {
+    let mut steps = sessions();
+    steps.extend(nodes::nodes());
+    steps.extend(nodes::refusals());
+    steps.extend(rights::acls());
+    steps.extend(rights::quotas());
+    steps.extend(nodes::multis());
+    steps.extend(watches::watches());
+    steps.extend(watches::reconnects());
+    steps.extend(bad::bad_bodies());
+    steps.extend(bad::ends());
+    steps
+}
+
+/// Connects every slot and gives Alice and super their names.
+pub fn sessions() -> Vec<Step> {
+    let new = |slot, timeout| Step::Connect {
+        slot,
+        how: Connect::New { timeout },
+    };
+    let mut steps = vec![
+        new(MAIN, 40_000),
+        new(ALICE, 60_000),
+        new(WATCHER, 30_000),
+        new(SUPER, 30_000),
+        new(GUEST, 1),
+        new(5, i32::MAX),
+    ];
+    steps.extend(each(
+        ALICE,
+        vec![R::auth("digest", Some(b"alice:secret")), R::who_am_i()],
+    ));
+    steps.extend(each(
+        SUPER,
+        vec![R::auth("digest", Some(b"super:admin")), R::who_am_i()],
+    ));
+    steps.extend(each(
+        MAIN,
+        vec![
+            R::who_am_i(),
+            R::ping(),
+            R::auth("ip", Some(b"")),
+            R::who_am_i(),
+        ],
+    ));
+    steps
+}
+
+/// For servers that look at containers and TTLs often: they are taken away, and watchers told.
+pub fn containers() -> Vec<Step> {
+    let mut steps = sessions();
+    steps.extend(each(
+        MAIN,
+        vec![
+            R::create(CreateContainer, "/c", None, Acls::Open, CONTAINER),
+            make("/c/kid"),
+            R::create_ttl("/t", None, Acls::Open, TTL, 1),
+        ],
+    ));
+    steps.push(Step::AwaitGone {
+        slot: MAIN,
+        path: "/t".to_owned(),
+    });
+    steps.push(one(WATCHER, R::read(Exists, "/c", true)));
+    steps.push(one(WATCHER, R::read(GetChildren, "/", true)));
+    steps.push(one(MAIN, R::delete("/c/kid", -1)));
+    steps.push(Step::AwaitGone {
+        slot: MAIN,
+        path: "/c".to_owned(),
+    });
+    steps.push(one(MAIN, R::read(GetChildren2, "/", false)));
+    steps
+}
+
+/// For servers with default settings: what they refuse.
+pub fn defaults() -> Vec<Step> {
+    let mut steps = sessions();
+    steps.extend(each(
+        MAIN,
+        vec![
+            R::create_ttl("/t", None, Acls::Open, TTL, 1000),
+            R::multi(Multi, &[R::create_ttl("/t", None, Acls::Open, TTL, 1000)]),
+            R::create(CreateContainer, "/c", None, Acls::Open, CONTAINER),
+            R::reconfig("server.9=127.0.0.1:1:2;3", -1),
+        ],
+    ));
+    steps.extend(each(
+        SUPER,
+        vec![R::reconfig("server.9=127.0.0.1:1:2;3", 7)],
+    ));
+    steps.extend(rights::quotas());
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::zk::OpCode;
+
+    use super::*;
+
+    #[test]
+    fn every_client_operation_has_a_script() {
+        let scripted: Vec<i32> = all()
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Requests { burst, .. } => Some(burst),
+                _ => None,
+            })
+            .flatten()
+            .map(|request| request.op)
+            .collect();
+        for op in OpCode::ALL {
+            let by_clients = !matches!(op, CreateSession | Error | Sasl);
+            assert!(!by_clients || scripted.contains(&op.code()), "{op:?}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Java ZooKeeper 3.9.5 and ours get the same requests and must answer alike, byte for byte where
+//! bytes have a meaning: replies, Stats, zxids, watch events, closed connections.
+#![allow(
+    clippy::print_stdout,
+    reason = "prints the seed and the table of coverage"
+)]
+
+use std::path::Path;
+
+use integration_tests::java_or_skip;
+use integration_tests::peers::Java;
+use integration_tests::rng::seed;
+use integration_tests::zk::oracle::{
+    Coverage, Generator, SUPER_DIGEST, Side, Step, compare, directed,
+};
+use integration_tests::zk::{ZkConfig, ZkServer};
+
+/// Random steps after the scripted ones; `ORACLE_STEPS` asks for another number.
+const STEPS: usize = 6_000;
+const MAX_FINDINGS: usize = 25;
+
+/// `ORACLE_B` names another Java version to compare with instead of ours.
+fn start_b(java: Java, config: &ZkConfig) -> ZkServer {
+    match std::env::var("ORACLE_B") {
+        Ok(version) => config.start_java(java, &version),
+        Err(_) => config.start_ours(),
+    }
+}
+
+fn config(dir: &Path) -> ZkConfig {
+    std::fs::create_dir_all(dir).expect("a folder");
+    ZkConfig::new(dir)
+        .line("tickTime=200")
+        .line("minSessionTimeout=400")
+        .line("maxSessionTimeout=60000")
+        .property(
+            "zookeeper.DigestAuthenticationProvider.superDigest",
+            SUPER_DIGEST,
+        )
+}
+
+fn everything_on(config: ZkConfig) -> ZkConfig {
+    config
+        .property("zookeeper.extendedTypesEnabled", "true")
+        .property("znode.container.checkIntervalMs", "3600000")
+        .line("enforceQuota=true")
+}
+
+struct Run {
+    a: Side,
+    b: Side,
+    findings: Vec<String>,
+    steps: usize,
+}
+
+impl Run {
+    fn step(&mut self, step: &Step) -> Vec<String> {
+        self.steps += 1;
+        let (seen, difference) = compare(&mut self.a, &mut self.b, step);
+        if let Some(text) = difference {
+            self.findings
+                .push(format!("step {} {step:?}\n{text}", self.steps));
+            assert!(self.findings.len() < MAX_FINDINGS, "{}", self.report());
+        }
+        seen
+    }
+
+    fn report(&self) -> String {
+        format!(
+            "{} differences:\n{}",
+            self.findings.len(),
+            self.findings.join("\n")
+        )
+    }
+}
+
+/// Runs the script, then random steps, on fresh servers; gives what was covered.
+fn run(
+    name: &str,
+    configure: fn(ZkConfig) -> ZkConfig,
+    script: &[Step],
+    random: usize,
+    required: &[&str],
+) {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (config_a, config_b) = (
+        configure(config(&dir.path().join("a"))),
+        configure(config(&dir.path().join("b"))),
+    );
+    let (java_server, other) = (config_a.start_java(java, "3.9.5"), start_b(java, &config_b));
+    let mut run = Run {
+        a: Side::new(java_server.addr(), directed::SLOTS),
+        b: Side::new(other.addr(), directed::SLOTS),
+        findings: Vec::new(),
+        steps: 0,
+    };
+    let seed = seed();
+    println!("{name}: TEST_SEED={seed}");
+    for step in script {
+        run.step(step);
+    }
+    let mut generator = Generator::new(seed);
+    for _ in 0..random {
+        let step = generator.step(&run.a);
+        let seen = run.step(&step);
+        generator.learn(&seen);
+    }
+    let coverage: &Coverage = run.a.coverage();
+    println!(
+        "{name}: {} steps, {} outcomes\n{coverage}",
+        run.steps,
+        coverage.total()
+    );
+    assert!(run.findings.is_empty(), "TEST_SEED={seed} {}", run.report());
+    let missing = coverage.missing(required);
+    assert!(missing.is_empty(), "not covered: {missing:?}");
+}
+
+#[test]
+fn every_operation_and_error_then_random_requests() {
+    let steps = std::env::var("ORACLE_STEPS").map_or(STEPS, |text| {
+        text.parse().expect("ORACLE_STEPS is a number")
+    });
+    run(
+        "all",
+        everything_on,
+        &directed::all(),
+        steps,
+        directed::REQUIRED,
+    );
+}
+
+#[test]
+fn containers_and_ttl_nodes_go_away() {
+    let configure = |config: ZkConfig| {
+        config
+            .property("zookeeper.extendedTypesEnabled", "true")
+            .property("znode.container.checkIntervalMs", "200")
+    };
+    run("containers", configure, &directed::containers(), 0, &[]);
+}
+
+#[test]
+fn default_settings_refuse_alike() {
+    run("defaults", |config| config, &directed::defaults(), 0, &[]);
+}
+
+#[test]
+fn reconfig_of_a_server_alone() {
+    let configure = |config: ZkConfig| config.line("reconfigEnabled=true");
+    run("reconfig", configure, &directed::defaults(), 0, &[]);
+}

@@ -1,3 +1,4 @@
 //! A Kafka broker in ZooKeeper mode.
 
 pub mod config;
+pub mod group;

@@ -9,13 +9,16 @@ use super::member::Member;
 use super::offsets::Entry;
 use super::state::{Group, State};
 
+/// An offset committed in a transaction that has not ended; `None` takes it back.
+type OpenCommit = (Arc<str>, TopicPartition, Option<Entry>);
+
 /// What the records read so far say.
 #[derive(Debug, Default)]
 pub struct Loading {
     groups: HashMap<Arc<str>, StoredGroup>,
     offsets: HashMap<Arc<str>, HashMap<TopicPartition, Entry>>,
     /// of transactions that have not ended, by producer id
-    transactions: HashMap<i64, Vec<(Arc<str>, TopicPartition, Option<Entry>)>>,
+    transactions: HashMap<i64, Vec<OpenCommit>>,
 }
 
 impl Loading {

@@ -1,0 +1,411 @@
+//! Keys about ensembles. A standalone server reads few of them, in Java too.
+
+use crate::config::key::Key;
+use crate::config::key::Kind::{Bool, Int, Long, Text};
+
+const SETTINGS: &str = "effective_keys_reach_the_settings";
+const QUORUM: &str = "an_ensemble_is_refused_with_its_line";
+
+pub(super) const KEYS: &[Key] = &[
+    Key::cfg(
+        "server.*",
+        Text,
+        "",
+        "3.0",
+        "host:port:port[:role][;[address:]port] of a server of the ensemble",
+    )
+    .held_by(QUORUM),
+    Key::cfg("group*", Text, "", "3.2", "servers of a group").held_by(QUORUM),
+    Key::cfg("weight*", Text, "", "3.2", "weight of a server").held_by(QUORUM),
+    Key::cfg(
+        "dynamicConfigFile",
+        Text,
+        "",
+        "3.5",
+        "file with the servers of the ensemble",
+    )
+    .held_by("a_dynamic_file_is_read"),
+    Key::cfg(
+        "standaloneEnabled",
+        Bool,
+        "true",
+        "3.5",
+        "false: a single server runs as an ensemble of one",
+    )
+    .held_by(QUORUM),
+    Key::cfg(
+        "reconfigEnabled",
+        Bool,
+        "false",
+        "3.5.3",
+        "the reconfig request",
+    )
+    .held_by(SETTINGS),
+    Key::cfg(
+        "version",
+        Text,
+        "",
+        "3.5",
+        "version of the dynamic configuration",
+    )
+    .ensemble(),
+    Key::cfg("initLimit", Int, "", "3.0", "ticks for a first sync").ensemble(),
+    Key::cfg("syncLimit", Int, "", "3.0", "ticks between syncs").ensemble(),
+    Key::cfg(
+        "connectToLearnerMasterLimit",
+        Int,
+        "",
+        "3.6",
+        "ticks for connecting to the leader",
+    )
+    .ensemble(),
+    Key::cfg("electionAlg", Int, "3", "3.0", "election algorithm").refused(
+        &["3"],
+        "Invalid electionAlg value. Only 3 is supported: take the line out",
+    ),
+    Key::cfg(
+        "peerType",
+        Text,
+        "participant",
+        "3.3",
+        "participant or observer",
+    )
+    .held_by(QUORUM),
+    Key::cfg(
+        "syncEnabled",
+        Bool,
+        "true",
+        "3.5",
+        "observers write log and snapshots",
+    )
+    .ensemble(),
+    Key::prop(
+        "observer.syncEnabled",
+        Bool,
+        "true",
+        "3.5",
+        "observers write log and snapshots",
+    )
+    .ensemble(),
+    Key::cfg(
+        "observerMasterPort",
+        Int,
+        "",
+        "3.6",
+        "port on which followers serve observers",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorumListenOnAllIPs",
+        Bool,
+        "false",
+        "3.4.5",
+        "listen for servers on all addresses",
+    )
+    .ensemble(),
+    Key::cfg(
+        "localSessionsEnabled",
+        Bool,
+        "false",
+        "3.5",
+        "sessions that only one server knows",
+    )
+    .ensemble(),
+    Key::cfg(
+        "localSessionsUpgradingEnabled",
+        Bool,
+        "false",
+        "3.5",
+        "local sessions become global for ephemerals",
+    )
+    .ensemble(),
+    Key::cfg("sslQuorum", Bool, "false", "3.5.5", "TLS between servers").ensemble(),
+    Key::cfg(
+        "portUnification",
+        Bool,
+        "false",
+        "3.5.5",
+        "TLS and plain text between servers",
+    )
+    .ensemble(),
+    Key::cfg(
+        "sslQuorumReloadCertFiles",
+        Bool,
+        "false",
+        "3.5.5",
+        "read changed certificates again",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.enableSasl",
+        Bool,
+        "false",
+        "3.4.10",
+        "SASL between servers",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.serverRequireSasl",
+        Bool,
+        "false",
+        "3.4.10",
+        "servers must come with SASL",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.learnerRequireSasl",
+        Bool,
+        "false",
+        "3.4.10",
+        "learners must use SASL",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.learner.saslLoginContext",
+        Text,
+        "QuorumLearner",
+        "3.4.10",
+        "section of the JAAS file",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.server.saslLoginContext",
+        Text,
+        "QuorumServer",
+        "3.4.10",
+        "section of the JAAS file",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.auth.kerberos.servicePrincipal",
+        Text,
+        "zkquorum/localhost",
+        "3.4.10",
+        "principal of the servers",
+    )
+    .ensemble(),
+    Key::cfg(
+        "quorum.cnxn.threads.size",
+        Int,
+        "20",
+        "3.4.10",
+        "threads for election connections",
+    )
+    .ensemble(),
+    Key::cfg(
+        "multiAddress.enabled",
+        Bool,
+        "false",
+        "3.6",
+        "several addresses a server",
+    )
+    .ensemble(),
+    Key::cfg(
+        "multiAddress.reachabilityCheckEnabled",
+        Bool,
+        "true",
+        "3.6",
+        "try the addresses of a server",
+    )
+    .ensemble(),
+    Key::cfg(
+        "multiAddress.reachabilityCheckTimeoutMs",
+        Int,
+        "1000",
+        "3.6",
+        "milliseconds of a try",
+    )
+    .ensemble(),
+    Key::cfg(
+        "oraclePath",
+        Text,
+        "",
+        "3.7",
+        "file of the oracle of two servers",
+    )
+    .ensemble(),
+    Key::prop(
+        "leaderServes",
+        Text,
+        "yes",
+        "3.0",
+        "the leader serves clients",
+    )
+    .ensemble(),
+    Key::prop(
+        "cnxTimeout",
+        Int,
+        "5000",
+        "3.0",
+        "timeout of election connections",
+    )
+    .ensemble(),
+    Key::prop(
+        "electionPortBindRetry",
+        Int,
+        "3",
+        "3.6",
+        "tries to bind the election port",
+    )
+    .ensemble(),
+    Key::prop(
+        "tcpKeepAlive",
+        Bool,
+        "false",
+        "3.4.11",
+        "keep-alive between servers",
+    )
+    .ensemble(),
+    Key::prop(
+        "fastleader.minNotificationInterval",
+        Int,
+        "200",
+        "3.6",
+        "milliseconds between notifications, at least",
+    )
+    .ensemble(),
+    Key::prop(
+        "fastleader.maxNotificationInterval",
+        Int,
+        "60000",
+        "3.6",
+        "milliseconds between notifications, at most",
+    )
+    .ensemble(),
+    Key::prop(
+        "leader.maxTimeToWaitForEpoch",
+        Int,
+        "-1",
+        "3.6",
+        "milliseconds that a leader waits for an epoch",
+    )
+    .ensemble(),
+    Key::prop(
+        "leader.maxConcurrentSnapSyncs",
+        Int,
+        "10",
+        "3.6",
+        "snapshots sent at a time",
+    )
+    .ensemble(),
+    Key::prop(
+        "leader.maxConcurrentDiffSyncs",
+        Int,
+        "100",
+        "3.6",
+        "differences sent at a time",
+    )
+    .ensemble(),
+    Key::prop(
+        "leader.ackLoggingFrequency",
+        Int,
+        "1000",
+        "3.6",
+        "acknowledgements between log lines",
+    )
+    .ensemble(),
+    Key::prop(
+        "leader.closeSocketAsync",
+        Bool,
+        "false",
+        "3.7",
+        "close sockets in another thread",
+    )
+    .ensemble(),
+    Key::prop(
+        "learner.closeSocketAsync",
+        Bool,
+        "false",
+        "3.7",
+        "close sockets in another thread",
+    )
+    .ensemble(),
+    Key::prop(
+        "learner.asyncSending",
+        Bool,
+        "false",
+        "3.7",
+        "send packets in another thread",
+    )
+    .ensemble(),
+    Key::prop(
+        "leaderConnectDelayDuringRetryMs",
+        Int,
+        "100",
+        "3.6",
+        "milliseconds between tries to connect to the leader",
+    )
+    .ensemble(),
+    Key::prop(
+        "observer.reconnectDelayMs",
+        Long,
+        "0",
+        "3.6",
+        "milliseconds before an observer connects again",
+    )
+    .ensemble(),
+    Key::prop(
+        "observer.election.DelayMs",
+        Long,
+        "200",
+        "3.6",
+        "milliseconds before an observer takes part in an election",
+    )
+    .ensemble(),
+    Key::prop(
+        "observerMaster.sizeLimit",
+        Int,
+        "33554432",
+        "3.6",
+        "bytes kept for observers",
+    )
+    .ensemble(),
+    Key::prop(
+        "forceSnapshotSync",
+        Bool,
+        "false",
+        "3.6",
+        "sync followers by snapshot always",
+    )
+    .ensemble(),
+    Key::prop(
+        "forward_learner_requests_to_commit_processor_disabled",
+        Bool,
+        "false",
+        "3.7",
+        "do not keep learners' requests in the commit processor",
+    )
+    .ensemble(),
+    Key::prop(
+        "follower.skipLearnerRequestToNextProcessor",
+        Bool,
+        "false",
+        "3.9",
+        "followers do not pass on learners' requests",
+    )
+    .ensemble(),
+    Key::bare(
+        "readonlymode.enabled",
+        Bool,
+        "false",
+        "3.4",
+        "serve reads while there is no quorum; isro is answered",
+    )
+    .held_by(SETTINGS),
+    Key::bare(
+        "leader.nodelay",
+        Bool,
+        "true",
+        "3.0",
+        "TCP_NODELAY on the leader's sockets",
+    )
+    .ensemble(),
+    Key::bare(
+        "follower.nodelay",
+        Bool,
+        "true",
+        "3.0",
+        "TCP_NODELAY on followers' sockets",
+    )
+    .ensemble(),
+];

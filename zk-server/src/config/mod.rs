@@ -1,0 +1,21 @@
+//! zoo.cfg, Java system properties and `myid`: one table of keys, one typed [`Config`].
+//! Mirrors Java's `QuorumPeerConfig`, `ServerConfig` and the places that read system properties.
+
+mod error;
+mod flags;
+mod key;
+pub mod keys;
+mod load;
+mod quorum;
+mod resolve;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrorKind};
+pub use flags::JvmFlags;
+pub use key::{Key, Kind, Status, Where};
+pub use load::{load, load_arguments};
+pub use quorum::{QuorumConfig, QuorumServer, Role};
+pub use resolve::{Resolved, Value};
+pub use settings::{Admin, ClientPort, Config, Core, Files, FourLetter, Limits, Metrics, Sources};

@@ -1,0 +1,340 @@
+//! Tests of the table of keys and of what is made of zoo.cfg.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use proto::properties::Properties;
+
+use super::key::{Key, Kind, Status, Where};
+use super::{Config, JvmFlags, Sources, keys};
+
+const BASE: &str = "dataDir=/data\nclientPort=2181\n";
+
+fn config_of(cfg: &str, flags: &str, dynamic: Option<&str>) -> Result<Config, String> {
+    let mut jvm = JvmFlags::default();
+    jvm.add("SERVER_JVMFLAGS", flags);
+    let file = |name: &str, text: &str| Properties::parse(name, text.as_bytes()).unwrap();
+    Config::new(Sources {
+        cfg: file("zoo.cfg", cfg),
+        flags: jvm,
+        dynamic: dynamic.map(|text| file("zoo.cfg.dynamic", text)),
+        myid: dynamic.map(|_| "1".to_owned()),
+    })
+    .map_err(|error| error.message)
+}
+
+fn with(lines: &str) -> Result<Config, String> {
+    config_of(&format!("{BASE}{lines}"), "", None)
+}
+
+/// A value that differs from the default, as the key's kind needs it.
+fn other_value(key: &Key) -> String {
+    match (key.name, key.kind) {
+        ("forceSync", _) => "no".to_owned(),
+        ("maxSessionTimeout", _) => "70000".to_owned(),
+        ("skipACL", _) => "yes".to_owned(),
+        ("admin.enableServer", _) => "false".to_owned(),
+        ("readonlymode.enabled", _) => "true".to_owned(),
+        ("snapshot.compression.method", _) => "gz".to_owned(),
+        ("metricsProvider.className", _) => {
+            "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider".to_owned()
+        }
+        ("metricsProvider.exportJvmInfo", _) => "false".to_owned(),
+        (_, Kind::Int | Kind::Long) => {
+            let default: i64 = key.default.parse().unwrap_or(5);
+            (default.max(4) + 1).to_string()
+        }
+        (_, Kind::Bool) => (key.default != "true").to_string(),
+        _ => "other".to_owned(),
+    }
+}
+
+fn effective() -> impl Iterator<Item = &'static Key> {
+    keys::all().filter(|key| key.status == Status::Effective)
+}
+
+/// Keys whose value is judged together with others.
+fn stands_alone(key: &Key) -> bool {
+    let together = [
+        "server.*",
+        "group*",
+        "weight*",
+        "dynamicConfigFile",
+        "peerType",
+    ];
+    !together.contains(&key.name) && key.name != "standaloneEnabled"
+}
+
+#[test]
+fn effective_keys_reach_the_settings() {
+    let settings = |config: Config| Config {
+        properties: Vec::new(),
+        ..config
+    };
+    let before = settings(with("").unwrap());
+    for key in effective().filter(|key| stands_alone(key)) {
+        let value = other_value(key);
+        let base = BASE
+            .lines()
+            .filter(|line| !line.starts_with(&format!("{}=", key.name)));
+        let base: Vec<&str> = base.collect();
+        let cfg = format!("{}\n{}={value}\n", base.join("\n"), key.name);
+        let after = settings(config_of(&cfg, "", None).unwrap());
+        assert_ne!(
+            before, after,
+            "{}={value} in zoo.cfg changes nothing",
+            key.name
+        );
+        if let Some(property) = key.property() {
+            let after = config_of(BASE, &format!("-D{property}={value}"), None).unwrap();
+            assert_ne!(
+                before,
+                settings(after),
+                "-D{property}={value} changes nothing"
+            );
+        }
+    }
+}
+
+#[test]
+fn noted_keys_are_accepted_with_their_note() {
+    for key in keys::all() {
+        let Status::Noted(why) = key.status else {
+            continue;
+        };
+        let name = key.name.replace('*', "some");
+        if name.starts_with("server.") {
+            continue; // a property whose line in zoo.cfg would be one of an ensemble, in Java too
+        }
+        let config = with(&format!("{name}={}\n", other_value(key))).unwrap();
+        let noted = |note: &&String| note.contains(why) && note.contains("zoo.cfg, line 3");
+        assert!(
+            config.notes.iter().any(|n| noted(&n)),
+            "{name}: {:?}",
+            config.notes
+        );
+        if let Some(property) = key.property() {
+            let property = property.replace('*', "some");
+            let flag = format!("-D{property}={}", other_value(key));
+            let config = config_of(BASE, &flag, None).unwrap();
+            assert!(config.notes.iter().any(|note| note.contains(why)), "{flag}");
+        }
+    }
+}
+
+#[test]
+fn refused_keys_name_key_file_and_line() {
+    for key in keys::all() {
+        let Status::Refused { unless, why } = key.status else {
+            continue;
+        };
+        let name = key.name.replace('*', "some");
+        let error = with(&format!("{name}={}\n", other_value(key))).unwrap_err();
+        assert!(error.starts_with("zoo.cfg, line 3: "), "{error}");
+        assert!(error.contains(&name) && error.contains(why), "{error}");
+        for harmless in unless {
+            with(&format!("{name}={harmless}\n")).unwrap();
+        }
+        if let Some(property) = key.property() {
+            let property = property.replace('*', "some");
+            let flag = format!("-D{property}={}", other_value(key));
+            let error = config_of(BASE, &flag, None).unwrap_err();
+            assert!(
+                error.contains("SERVER_JVMFLAGS") && error.contains(why),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_key_of_java_is_in_the_table() {
+    let list = include_str!("keys/java_keys.txt");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let mut missing = Vec::new();
+    for line in lines {
+        let (kind, name) = line.split_once(' ').unwrap();
+        let found = match kind {
+            "cfg" => keys::find(name).is_some_and(|key| key.place == Where::Cfg),
+            _ => {
+                let bare = name.strip_prefix("zookeeper.");
+                keys::find(bare.unwrap_or(name)).is_some()
+            }
+        };
+        if !found {
+            missing.push(line);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn keys_are_unique_and_each_names_an_existing_test() {
+    let mut names = BTreeSet::new();
+    let tests = test_functions();
+    for key in keys::all() {
+        assert!(names.insert(key.name), "{} stands twice", key.name);
+        assert!(!key.doc.is_empty() && !key.since.is_empty(), "{}", key.name);
+        assert!(
+            tests.contains(key.test),
+            "{}: no test {:?}",
+            key.name,
+            key.test
+        );
+    }
+}
+
+/// Names of all functions marked `#[test]` of this crate and of the integration tests.
+fn test_functions() -> BTreeSet<String> {
+    fn walk(dir: &Path, found: &mut BTreeSet<String>) {
+        let Ok(entries) = std::fs::read_dir(dir) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let mut after_mark = false;
+                for line in text.lines().map(str::trim) {
+                    if let Some(rest) = line.strip_prefix("fn ").filter(|_| after_mark) {
+                        found.extend(rest.split('(').next().map(str::to_owned));
+                    }
+                    after_mark = line == "#[test]" || after_mark && line.starts_with("#[");
+                }
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeSet::new();
+    walk(&root.join("src"), &mut found);
+    walk(&root.join("tests"), &mut found);
+    walk(&root.join("../integration-tests/tests"), &mut found);
+    found
+}
+
+#[test]
+fn defaults_are_those_of_java() {
+    let config = with("").unwrap();
+    assert_eq!(config.tick_time_ms, 3000);
+    assert_eq!(config.min_session_timeout_ms, 6000);
+    assert_eq!(config.max_session_timeout_ms, 60000);
+    assert_eq!(config.limits.max_client_cnxns, 60);
+    assert_eq!(config.limits.jute_max_buffer, 1_048_575);
+    assert_eq!(config.files.snap_count, 100_000);
+    assert_eq!(config.four_letter.enabled, ["srvr"]);
+    assert_eq!(config.admin.port, 8080);
+    assert!(!config.metrics.prometheus && config.admin.enabled);
+    assert_eq!(config.data_log_dir, config.data_dir);
+    assert!(config.notes.is_empty() && config.warnings.is_empty());
+}
+
+#[test]
+fn broken_files_are_refused_with_the_line_to_change() {
+    for (lines, part) in [
+        (
+            "tickTime=0",
+            "zoo.cfg, line 3: tickTime=0: tickTime is not set",
+        ),
+        (
+            "tickTime=2s",
+            "zoo.cfg, line 3: tickTime=2s: write a whole number",
+        ),
+        (
+            "minSessionTimeout=90000",
+            "minSessionTimeout must not be larger",
+        ),
+        ("clientPort=70000", "port out of range"),
+        (
+            "reconfigEnabled=yes",
+            "Invalid option yes for reconfigEnabled",
+        ),
+        ("peerType=king", "Unrecognised peertype"),
+        (
+            "metricsProvider.className=no.Such",
+            "metrics provider class was not found",
+        ),
+        ("electionAlg=0", "Only 3 is supported"),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert!(error.contains(part), "{lines}: {error}");
+    }
+    let error = config_of("clientPort=1", "", None).unwrap_err();
+    assert!(error.starts_with("zoo.cfg: dataDir is not set"), "{error}");
+    let error = config_of("dataDir=/d\nclientPortAddress=::1", "", None).unwrap_err();
+    assert!(error.contains("clientPort is not set"), "{error}");
+}
+
+#[test]
+fn an_ensemble_is_refused_with_its_line() {
+    let error = with("server.1=a:1:2\nserver.2=b:1:2").unwrap_err();
+    assert!(error.starts_with("zoo.cfg, line 4: server.2"), "{error}");
+    assert!(error.contains("standalone only"), "{error}");
+    let one = with("server.1=a:1:2").unwrap();
+    assert!(one.warnings[0].contains("only one server specified (ignoring)"));
+    let error = with("server.1=a:1:2\nstandaloneEnabled=false").unwrap_err();
+    assert!(error.starts_with("zoo.cfg, line 3: server.1"), "{error}");
+    let error = with("server.1=a:1:2:observer").unwrap_err();
+    assert!(error.contains("Observers w/o participants"), "{error}");
+    assert!(
+        with("standaloneEnabled=false")
+            .unwrap_err()
+            .contains("number of participants")
+    );
+    assert!(with("peerType=observer").is_ok());
+}
+
+#[test]
+fn a_dynamic_file_is_read() {
+    let cfg = "dataDir=/data\ndynamicConfigFile=zoo.cfg.dynamic\n";
+    let config = config_of(cfg, "", Some("server.1=a:1:2;2182\n")).unwrap();
+    assert_eq!(config.client.unwrap().port, 2182);
+    let error = config_of(cfg, "", Some("tickTime=1")).unwrap_err();
+    assert!(
+        error.contains("Unrecognised parameter: tickTime"),
+        "{error}"
+    );
+    let both = format!("{cfg}server.1=a:1:2\n");
+    let error = config_of(&both, "", Some("")).unwrap_err();
+    assert!(
+        error.contains("must be in a separate dynamic config file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unknown_keys_become_properties() {
+    let config = with("controlled.shutdown.enable=true\nticktime=5\n").unwrap();
+    let set = |name: &str| config.properties.iter().any(|(known, _)| known == name);
+    assert!(set("zookeeper.controlled.shutdown.enable"));
+    assert!(config.notes[0].contains("zookeeper.controlled.shutdown.enable"));
+    assert!(
+        config.warnings[0].contains("write tickTime"),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
+fn options_for_the_jvm_count_as_in_java() {
+    let config = config_of(
+        &format!("{BASE}snapCount=7\njute.maxbuffer=70\n"),
+        "-Xmx1g -Dzookeeper.snapCount=9 -Djute.maxbuffer=0x50 -Dfsync.warningthresholdms=20",
+        None,
+    )
+    .unwrap();
+    // zoo.cfg sets zookeeper.snapCount after the options did; jute.maxbuffer it does not know.
+    assert_eq!(config.files.snap_count, 7);
+    assert_eq!(config.limits.jute_max_buffer, 0x50);
+    assert_eq!(config.files.fsync_warning_ms, 20);
+    assert!(config.notes[0].ends_with("-Xmx1g"), "{:?}", config.notes);
+}
+
+#[test]
+fn values_are_trimmed_and_bad_numbers_of_properties_fall_back() {
+    let config = with("tickTime= 2000 \nsnapCount=many\n").unwrap();
+    assert_eq!(config.tick_time_ms, 2000);
+    assert_eq!(config.files.snap_count, 100_000);
+    assert!(config.warnings[0].contains("zoo.cfg, line 4: snapCount=many"));
+}

@@ -6,6 +6,24 @@
 )]
 pub mod sample;
 
+/// Calls `$with!(type)` for every message and every stored record.
+macro_rules! for_each_type {
+    ($with:ident) => {
+        for_each_message!($with);
+        use crate::kafka::internal::{consumer_protocol, offsets, transactions};
+        $with!(offsets::OffsetCommitKey);
+        $with!(offsets::OffsetCommitValue);
+        $with!(offsets::GroupMetadataKey);
+        $with!(offsets::GroupMetadataValue);
+        $with!(transactions::TransactionLogKey);
+        $with!(transactions::TransactionLogValue);
+        $with!(consumer_protocol::ConsumerProtocolSubscription);
+        $with!(consumer_protocol::ConsumerProtocolAssignment);
+    };
+}
+
+mod frames;
+mod hostile;
 mod oracle;
 
 use bytes::Bytes;
@@ -38,22 +56,6 @@ fn round_trip<M: Message + std::fmt::Debug>(seed: u64) {
         assert_eq!(format!("{back:?}"), format!("{value:?}"), "{what}");
         assert_eq!(back.to_bytes(version), Ok(bytes), "{what}");
     }
-}
-
-/// Calls `$with!(type)` for every message and every stored record.
-macro_rules! for_each_type {
-    ($with:ident) => {
-        for_each_message!($with);
-        use super::internal::{consumer_protocol, offsets, transactions};
-        $with!(offsets::OffsetCommitKey);
-        $with!(offsets::OffsetCommitValue);
-        $with!(offsets::GroupMetadataKey);
-        $with!(offsets::GroupMetadataValue);
-        $with!(transactions::TransactionLogKey);
-        $with!(transactions::TransactionLogValue);
-        $with!(consumer_protocol::ConsumerProtocolSubscription);
-        $with!(consumer_protocol::ConsumerProtocolAssignment);
-    };
 }
 
 proptest! {

@@ -1,0 +1,82 @@
+//! What can go wrong with the data files, told so that an operator can act on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::core::io::Zxid;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot {op} {path}: {source}")]
+    Io {
+        op: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+
+    /// Missing, unwritable or swapped folders (Java: `DatadirException` and its children).
+    #[error("{0}")]
+    Datadir(String),
+
+    #[error(
+        "{path} is damaged at offset {offset}: {why}. The last good transaction is 0x{:x}. {advice}",
+        last_good.0
+    )]
+    DamagedLog {
+        path: PathBuf,
+        offset: u64,
+        why: &'static str,
+        last_good: Zxid,
+        advice: String,
+    },
+
+    #[error(
+        "none of the {} snapshots in {dir} can be read; the newest, {newest}: {why}. Restore a \
+         snapshot from a copy or from another server of the ensemble",
+        tried
+    )]
+    NoValidSnapshot {
+        dir: PathBuf,
+        tried: usize,
+        newest: String,
+        why: String,
+    },
+
+    #[error(
+        "No snapshot found, but there are log entries. Something is broken! The logs are in {dir}. \
+         If this folder comes from ZooKeeper 3.4 and never had a snapshot, start once with \
+         snapshot.trust.empty=true in zoo.cfg; otherwise restore the snapshot files to {snap_dir}"
+    )]
+    LogsWithoutSnapshot { dir: PathBuf, snap_dir: PathBuf },
+
+    #[error("{path}: the transaction 0x{:x} at offset {offset} cannot be replayed: {why}", zxid.0)]
+    Replay {
+        path: PathBuf,
+        offset: u64,
+        zxid: Zxid,
+        why: String,
+    },
+
+    #[error("zxid 0x{:x} cannot follow 0x{:x} in the transaction log", zxid.0, last.0)]
+    OutOfOrder { zxid: Zxid, last: Zxid },
+
+    /// Nothing is certain about the file after that, so nothing more is written.
+    #[error("the transaction log failed before and takes no more writes: {0}")]
+    Poisoned(String),
+
+    #[error("cannot cut the log to 0x{:x}: {why}", zxid.0)]
+    CannotCut { zxid: Zxid, why: String },
+
+    #[error("{path} holds {text:?} instead of an epoch; write the epoch's number into it")]
+    BadEpoch { path: PathBuf, text: String },
+}
+
+impl StoreError {
+    pub(crate) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            op,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The records of all log files after a zxid, in order: what recovery replays and what a learner
+//! is synced from (Java: `FileTxnIterator` over several files).
+
+use std::path::Path;
+
+use super::disk::Disk;
+use super::error::StoreError;
+use super::names::{self, LOG, Named};
+use super::reader::{Damage, Entry, LogReader, Step};
+use crate::core::io::Zxid;
+
+/// Where [`LogScan::advance`] has arrived.
+#[derive(Debug)]
+pub enum ScanStep {
+    /// at a record: see [`LogScan::entry`]
+    Entry,
+    /// after the last record of the last file
+    End,
+    Damaged(DamagedFile),
+}
+
+/// A damaged place that no later file makes up for.
+#[derive(Debug, Clone)]
+pub struct DamagedFile {
+    pub file: Named,
+    pub damage: Damage,
+    /// the last transaction before it
+    pub last_good: Zxid,
+    /// whether it is in the newest file, where a power cut may explain it
+    pub newest: bool,
+}
+
+#[derive(Debug)]
+pub struct LogScan<'d> {
+    disk: &'d dyn Disk,
+    files: Vec<Named>,
+    /// the next file to open
+    next: usize,
+    reader: Option<LogReader>,
+    last: Zxid,
+    gaps: Vec<(Zxid, Zxid)>,
+    skipped: u64,
+}
+
+impl<'d> LogScan<'d> {
+    /// Everything after `after` that the folder holds.
+    pub fn new(disk: &'d dyn Disk, dir: &Path, after: Zxid) -> Result<Self, StoreError> {
+        let entries = disk.list(dir).map_err(StoreError::io("list", dir))?;
+        let logs = names::sorted(dir, &entries, LOG);
+        Ok(Self {
+            disk,
+            files: names::logs_after(&logs, after).to_vec(),
+            next: 0,
+            reader: None,
+            last: after,
+            gaps: Vec::new(),
+            skipped: 0,
+        })
+    }
+
+    /// The last transaction seen so far.
+    pub fn last(&self) -> Zxid {
+        self.last
+    }
+
+    /// Pairs of neighbours between which transactions of one epoch are missing.
+    pub fn gaps(&self) -> &[(Zxid, Zxid)] {
+        &self.gaps
+    }
+
+    /// Records that repeated what an earlier file had.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The record that [`Self::advance`] has arrived at, and its file.
+    pub fn entry(&self) -> Option<(&Path, Entry<'_>)> {
+        self.reader.as_ref().map(|r| (r.path(), r.entry()))
+    }
+
+    pub fn advance(&mut self) -> Result<ScanStep, StoreError> {
+        loop {
+            let step = match &mut self.reader {
+                Some(reader) => reader.advance()?,
+                None => match self.files.get(self.next) {
+                    None => return Ok(ScanStep::End),
+                    Some(file) => {
+                        self.next += 1;
+                        match LogReader::open(self.disk, &file.path)? {
+                            Ok(reader) => {
+                                self.reader = Some(reader);
+                                continue;
+                            }
+                            Err(damage) => Step::Damaged(damage),
+                        }
+                    }
+                },
+            };
+            match step {
+                Step::Entry => {
+                    if self.arrive() {
+                        return Ok(ScanStep::Entry);
+                    }
+                }
+                Step::End(_) => self.reader = None,
+                Step::Damaged(damage) => {
+                    self.reader = None;
+                    if let Some(found) = self.judge(damage) {
+                        return Ok(ScanStep::Damaged(found));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes note of the record; false when it is not new.
+    fn arrive(&mut self) -> bool {
+        let Some(reader) = &self.reader else {
+            return false;
+        };
+        let zxid = reader.entry().zxid();
+        if zxid <= self.last {
+            // before the place to start from, or written twice
+            self.skipped += 1;
+            return false;
+        }
+        if !follows(self.last, zxid) {
+            self.gaps.push((self.last, zxid));
+        }
+        self.last = zxid;
+        true
+    }
+
+    /// A server that crashed leaves a torn end behind and goes on in a new file: where that one
+    /// continues without a gap, nothing is missing.
+    fn judge(&self, damage: Damage) -> Option<DamagedFile> {
+        let file = self.files[self.next - 1].clone();
+        let following = self.files.get(self.next);
+        if following.is_some_and(|f| f.zxid <= self.last || follows(self.last, f.zxid)) {
+            return None;
+        }
+        Some(DamagedFile {
+            file,
+            damage,
+            last_good: self.last,
+            newest: following.is_none(),
+        })
+    }
+}
+
+/// Whether nothing can be missing between the two: the next of the epoch, or a newer epoch.
+fn follows(last: Zxid, next: Zxid) -> bool {
+    next.0 == last.0 + 1 || next.0 >> 32 > last.0 >> 32
+}

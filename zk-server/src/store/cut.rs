@@ -79,7 +79,7 @@ pub fn give_up(disk: &dyn Disk, path: &Path) -> Result<GivenUp, StoreError> {
                 .map_err(StoreError::io("open", path))?;
             (
                 damage.offset,
-                file.len().map_err(StoreError::io("read", path))?,
+                file.size().map_err(StoreError::io("read", path))?,
             )
         }
         Ok(mut reader) => loop {

@@ -45,7 +45,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
 }
 
 pub trait DiskFile: Send + fmt::Debug {
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Fills `buf` from `offset` on as far as the file goes; tells how far.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bytes`, growing the file as needed.
@@ -60,7 +60,7 @@ pub trait DiskFile: Send + fmt::Debug {
 /// The whole of a small file; refuses one longer than `limit`.
 pub fn read_small(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(path, Access::Read)?;
-    let len = file.len()?;
+    let len = file.size()?;
     if len > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

@@ -91,7 +91,7 @@ impl LogReader {
         let file = disk
             .open(path, Access::Read)
             .map_err(StoreError::io("open", path))?;
-        let len = file.len().map_err(StoreError::io("read", path))?;
+        let len = file.size().map_err(StoreError::io("read", path))?;
         let mut reader = Self {
             path: path.to_owned(),
             file,

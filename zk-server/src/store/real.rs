@@ -91,7 +91,7 @@ impl Disk for RealDisk {
 }
 
 impl DiskFile for RealFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 
@@ -117,7 +117,7 @@ impl DiskFile for RealFile {
     }
 
     fn allocate(&mut self, len: u64) -> io::Result<()> {
-        let now = self.len()?;
+        let now = self.size()?;
         if len <= now {
             return Ok(());
         }

@@ -298,7 +298,7 @@ impl Recovery<'_> {
             .disk
             .open(path, Access::Read)
             .map_err(StoreError::io("open", path))?;
-        let used = file.len().map_err(StoreError::io("read", path))?;
+        let used = file.size().map_err(StoreError::io("read", path))?;
         let mut header = [0; 16];
         let n = file
             .read_at(&mut header, 0)

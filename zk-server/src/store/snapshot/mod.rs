@@ -161,7 +161,7 @@ pub fn looks_whole(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
         Compression::Gzip => file.read_at(&mut bytes[..2], 0)? == 2 && bytes[..2] == [0x1f, 0x8b],
         Compression::Snappy => file.read_at(&mut bytes, 0)? == 8 && &bytes == snappy::MAGIC,
         Compression::None => {
-            let len = file.len()?;
+            let len = file.size()?;
             len >= 10
                 && file.read_at(&mut bytes[..5], len - 5)? == 5
                 && bytes[..5] == [0, 0, 0, 1, b'/']

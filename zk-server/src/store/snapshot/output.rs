@@ -29,7 +29,7 @@ pub(super) fn write(
     let stream = match compression {
         Compression::None => Stream::Plain(file),
         Compression::Gzip => Stream::Gzip(GzEncoder::new(file, flate2::Compression::default())),
-        Compression::Snappy => Stream::Snappy(snappy::Writer::open(file)?),
+        Compression::Snappy => Stream::Snappy(Box::new(snappy::Writer::open(file)?)),
     };
     let mut out = Output {
         stream,
@@ -88,7 +88,7 @@ fn body(out: &mut Output, image: &dyn ImageSource) -> io::Result<()> {
 enum Stream {
     Plain(FileWriter),
     Gzip(GzEncoder<FileWriter>),
-    Snappy(snappy::Writer<FileWriter>),
+    Snappy(Box<snappy::Writer<FileWriter>>),
 }
 
 struct Output {

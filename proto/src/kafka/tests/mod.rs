@@ -23,6 +23,7 @@ macro_rules! for_each_type {
 }
 
 mod frames;
+mod golden;
 mod hostile;
 mod oracle;
 

@@ -2,3 +2,7 @@
 
 pub mod config;
 pub mod group;
+pub mod handlers;
+pub mod metadata;
+pub mod net;
+pub mod state;

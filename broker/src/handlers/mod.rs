@@ -1,0 +1,159 @@
+//! The table of APIs that this broker serves, and how a request gets to its handler. ApiVersions
+//! answers from this table, so it is always true.
+//!
+//! A handler is a plain function, called in the order of a connection's requests: what has to
+//! keep that order (an append) happens before it returns; what takes time is in the future that
+//! it returns. Mirrors kafka.server.KafkaApis.handle.
+
+mod api_versions;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::kafka::decode::Decoder;
+use proto::kafka::header::{HeaderError, RequestHeader};
+use proto::kafka::{ApiKey, FrameOut, Message, Request, Str, VersionRange, frame};
+use tracing::{debug, warn};
+
+use crate::net::Peer;
+use crate::state::Broker;
+
+/// What comes back from a handler.
+pub enum Handled {
+    Now(FrameOut),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// the request wants no answer (Produce with acks=0)
+    Nothing,
+    Close,
+}
+
+/// What a later answer turns out to be.
+pub enum Answer {
+    Frame(FrameOut),
+    Nothing,
+    Close,
+}
+
+impl Handled {
+    /// An answer that takes time.
+    pub fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+/// One request's circumstances: what a handler needs beside the request itself.
+pub struct Call {
+    pub broker: Arc<Broker>,
+    pub peer: Arc<Peer>,
+    pub api_key: ApiKey,
+    pub api_version: i16,
+    pub correlation_id: i32,
+    pub client_id: Option<Str>,
+}
+
+impl Call {
+    /// The answer as a frame; an answer that does not fit its version is our fault, and closes
+    /// the connection.
+    pub fn answer<M: Message>(&self, body: &M) -> Answer {
+        match frame::response(self.api_key, self.api_version, self.correlation_id, body) {
+            Ok(frame) => Answer::Frame(frame),
+            Err(e) => {
+                warn!("answer to {} v{}: {e}", self.api_key, self.api_version);
+                Answer::Close
+            }
+        }
+    }
+
+    /// The same, at once.
+    pub fn now<M: Message>(&self, body: &M) -> Handled {
+        match self.answer(body) {
+            Answer::Frame(frame) => Handled::Now(frame),
+            Answer::Nothing => Handled::Nothing,
+            Answer::Close => Handled::Close,
+        }
+    }
+}
+
+/// One row of the table.
+struct Api {
+    key: ApiKey,
+    versions: VersionRange,
+    handle: fn(Call, &mut Decoder<'_>) -> Handled,
+}
+
+/// A row for every version that the codec knows, or for those from `$min` to `$max`.
+macro_rules! api {
+    ($key:ident, $handler:path) => {
+        Api {
+            key: ApiKey::$key,
+            versions: ApiKey::$key.versions(),
+            handle: |call, decoder| typed(call, decoder, $handler),
+        }
+    };
+}
+
+static APIS: &[Api] = &[api!(ApiVersions, api_versions::handle)];
+
+/// Reads the body and calls the handler.
+fn typed<R: Request>(
+    call: Call,
+    decoder: &mut Decoder<'_>,
+    handler: fn(Call, R) -> Handled,
+) -> Handled {
+    match R::decode(decoder, call.api_version) {
+        Ok(request) => handler(call, request),
+        Err(e) => {
+            warn!(
+                "{} v{} of {}: {e}",
+                call.api_key, call.api_version, call.peer.address
+            );
+            Handled::Close
+        }
+    }
+}
+
+/// The APIs and versions that are served, for ApiVersions.
+fn served() -> impl Iterator<Item = (ApiKey, VersionRange)> {
+    APIS.iter().map(|api| (api.key, api.versions))
+}
+
+fn find(key: ApiKey) -> Option<&'static Api> {
+    APIS.iter().find(|api| api.key == key)
+}
+
+/// Begins one request. Called by a connection in the order of its requests.
+pub(crate) fn dispatch(broker: &Arc<Broker>, peer: &Arc<Peer>, frame: Bytes) -> Handled {
+    let mut decoder = Decoder::new(&frame);
+    let header = match RequestHeader::read(&mut decoder) {
+        Ok(header) => header,
+        Err(e @ (HeaderError::UnknownApiKey(_) | HeaderError::Read(_))) => {
+            debug!("request of {}: {e}", peer.address);
+            return Handled::Close;
+        }
+    };
+    let api = find(header.api_key);
+    if api.is_none_or(|api| !api.versions.contains(header.api_version)) {
+        if header.api_key == ApiKey::ApiVersions {
+            return api_versions::unsupported(header.correlation_id);
+        }
+        debug!(
+            "{} of {}: version {} is not served",
+            header.api_key, peer.address, header.api_version
+        );
+        return Handled::Close;
+    }
+    let call = Call {
+        broker: broker.clone(),
+        peer: peer.clone(),
+        api_key: header.api_key,
+        api_version: header.api_version,
+        correlation_id: header.correlation_id,
+        client_id: header.client_id,
+    };
+    match api {
+        Some(api) => (api.handle)(call, &mut decoder),
+        None => Handled::Close,
+    }
+}

@@ -1,0 +1,305 @@
+//! One connection: reads requests, hands each to its handler in order, and writes the answers in
+//! the same order, while later requests may already be in progress. One task; a request whose
+//! answer is ready at once costs no hop. Mirrors kafka.network.Processor for one channel.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::frames::{self, FrameError, Next};
+use super::memory::{Memory, Reserved};
+use super::outbox::Outbox;
+use crate::handlers::{Answer, Handled, dispatch};
+use crate::state::Broker;
+
+/// Bytes that may wait to be written before no further request is begun.
+const OUTBOX: usize = 1 << 20;
+
+/// Reads in a row before other connections get their turn.
+const ROUNDS: usize = 16;
+
+/// Who is at the other end.
+#[derive(Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// name of the listener that it came through
+    pub listener: Arc<str>,
+}
+
+/// What all connections of one listener go by.
+pub(super) struct Rules {
+    pub(super) max_request: usize,
+    pub(super) max_in_progress: usize,
+    pub(super) max_idle: Option<Duration>,
+    pub(super) memory: Memory,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("closed by the peer")]
+    Closed,
+    #[error("idle")]
+    Idle,
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("a request that cannot be served")]
+    Refused,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// A request whose answer has not left yet, with its share of memory.
+struct InProgress {
+    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    _reserved: Reserved,
+}
+
+type Reserving = Pin<Box<dyn Future<Output = Reserved> + Send>>;
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: Arc<Peer>,
+    broker: Arc<Broker>,
+    rules: Arc<Rules>,
+    buf: BytesMut,
+    in_progress: VecDeque<InProgress>,
+    outbox: Outbox,
+    /// memory of the request at the start of `buf`, once there is some
+    reserved: Option<Reserved>,
+    reserving: Option<Reserving>,
+    /// the peer sends no more, but may still read
+    read_closed: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: Peer,
+        broker: Arc<Broker>,
+        rules: Arc<Rules>,
+    ) -> Self {
+        Self {
+            stream,
+            peer: Arc::new(peer),
+            broker,
+            rules,
+            buf: BytesMut::new(),
+            in_progress: VecDeque::new(),
+            outbox: Outbox::default(),
+            reserved: None,
+            reserving: None,
+            read_closed: false,
+        }
+    }
+
+    /// Serves until either side has had enough.
+    pub(super) async fn run(mut self) -> End {
+        let mut last_active = Instant::now();
+        let mut idle = Box::pin(sleep(self.rules.max_idle.unwrap_or(Duration::MAX)));
+        loop {
+            match self.advance() {
+                Ok(())
+                    if self.read_closed
+                        && self.in_progress.is_empty()
+                        && self.outbox.is_empty() =>
+                {
+                    return End::Closed;
+                }
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+            match self.wait(idle.as_mut()).await {
+                Ok(true) => last_active = Instant::now(),
+                Ok(false) => match self
+                    .rules
+                    .max_idle
+                    .filter(|max| last_active.elapsed() < *max)
+                {
+                    Some(max) => idle.as_mut().reset(last_active + max),
+                    // a request in progress may take as long as it asked for
+                    None if !self.in_progress.is_empty() && self.outbox.is_empty() => {
+                        let max = self.rules.max_idle.unwrap_or(Duration::MAX);
+                        idle.as_mut().reset(Instant::now() + max);
+                    }
+                    None => return End::Idle,
+                },
+                Err(e) => return e.into(),
+            }
+        }
+    }
+
+    /// Everything that can be done without waiting.
+    fn advance(&mut self) -> Result<(), End> {
+        // not for ever: other connections share the thread
+        for _ in 0..ROUNDS {
+            if !self.outbox.is_empty() {
+                self.outbox.write(&self.stream)?;
+            }
+            let begun = self.begin_requests()?;
+            if !self.outbox.is_empty() {
+                self.outbox.write(&self.stream)?;
+            }
+            let read = self.wants_read() && self.read()?;
+            if !read && !begun {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn may_begin(&self) -> bool {
+        self.outbox.len() < OUTBOX && self.in_progress.len() < self.rules.max_in_progress
+    }
+
+    fn wants_read(&self) -> bool {
+        !self.read_closed && self.reserving.is_none() && self.may_begin()
+    }
+
+    /// Begins every request that is complete. Whether there was one.
+    fn begin_requests(&mut self) -> Result<bool, End> {
+        let mut begun = false;
+        while self.may_begin() {
+            let Next::Request(size) = frames::next(&self.buf, self.rules.max_request)? else {
+                break;
+            };
+            if self.reserved.is_none() && !self.reserve(size) {
+                break;
+            }
+            if !frames::is_complete(&self.buf, size) {
+                break;
+            }
+            let reserved = self.reserved.take().flatten();
+            let frame = frames::take(&mut self.buf, size);
+            begun = true;
+            match dispatch(&self.broker, &self.peer, frame) {
+                Handled::Now(frame) if self.in_progress.is_empty() => self.outbox.push(frame),
+                Handled::Now(frame) => {
+                    self.wait_for(std::future::ready(Answer::Frame(frame)), reserved)
+                }
+                Handled::Later(answer) => {
+                    self.in_progress.push_back(InProgress {
+                        answer,
+                        _reserved: reserved,
+                    });
+                }
+                Handled::Nothing => {}
+                Handled::Close => return Err(End::Refused),
+            }
+        }
+        Ok(begun)
+    }
+
+    fn wait_for(
+        &mut self,
+        answer: impl Future<Output = Answer> + Send + 'static,
+        reserved: Reserved,
+    ) {
+        self.in_progress.push_back(InProgress {
+            answer: Box::pin(answer),
+            _reserved: reserved,
+        });
+    }
+
+    /// Whether the request at the start of the buffer has its memory.
+    fn reserve(&mut self, size: usize) -> bool {
+        if self.reserving.is_some() {
+            return false;
+        }
+        self.reserved = self.rules.memory.try_reserve(size);
+        if self.reserved.is_none() {
+            self.reserving = Some(Box::pin(self.rules.memory.clone().reserve(size)));
+        }
+        self.reserved.is_some()
+    }
+
+    /// Reads once; whether anything came.
+    fn read(&mut self) -> Result<bool, End> {
+        const SMALL: usize = 4 * 1024;
+        let room = match frames::next(&self.buf, self.rules.max_request)? {
+            Next::Unknown => SMALL,
+            Next::Request(size) => frames::room(self.buf.len(), size).max(1),
+        };
+        if self.buf.capacity() - self.buf.len() < room {
+            self.buf.reserve(room);
+        }
+        match self.stream.try_read_buf(&mut self.buf) {
+            Ok(0) => {
+                self.read_closed = true;
+                Ok(false)
+            }
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if self.buf.is_empty() {
+                    // an idle connection keeps no buffer
+                    self.buf = BytesMut::new();
+                }
+                Ok(false)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Waits for the socket, the oldest answer or memory. `false`: the time is up.
+    async fn wait(&mut self, mut idle: Pin<&mut Sleep>) -> io::Result<bool> {
+        poll_fn(|cx| {
+            if self.poll_answers(cx)? || self.poll_memory(cx) {
+                return Poll::Ready(Ok(true));
+            }
+            if self.wants_read() {
+                if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
+                    return Poll::Ready(ready.map(|()| true));
+                }
+            }
+            if !self.outbox.is_empty() {
+                if let Poll::Ready(ready) = self.stream.poll_write_ready(cx) {
+                    return Poll::Ready(ready.map(|()| true));
+                }
+            }
+            idle.as_mut().poll(cx).map(|()| Ok(false))
+        })
+        .await
+    }
+
+    /// Moves finished answers to the outbox, oldest first. Whether there was one.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut any = false;
+        while self.outbox.len() < OUTBOX {
+            let Some(front) = self.in_progress.front_mut() else {
+                break;
+            };
+            let Poll::Ready(answer) = front.answer.as_mut().poll(cx) else {
+                break;
+            };
+            self.in_progress.pop_front();
+            any = true;
+            match answer {
+                Answer::Frame(frame) => self.outbox.push(frame),
+                Answer::Nothing => {}
+                Answer::Close => return Err(io::Error::other("a request that cannot be served")),
+            }
+        }
+        Ok(any)
+    }
+
+    fn poll_memory(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(reserving) = self.reserving.as_mut() else {
+            return false;
+        };
+        let Poll::Ready(reserved) = reserving.as_mut().poll(cx) else {
+            return false;
+        };
+        self.reserving = None;
+        self.reserved = Some(reserved);
+        true
+    }
+}

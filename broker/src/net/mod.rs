@@ -1,0 +1,18 @@
+//! Sockets of clients and other brokers: frames in, answers out in the order of the requests.
+//!
+//! `listener` binds and accepts, `limits` says who may come in, `frames` finds requests in bytes,
+//! `memory` bounds what is being read, `connection` is one client's task, `outbox` writes.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the driver of connections reads clocks and starts tasks"
+)]
+
+mod connection;
+mod frames;
+mod limits;
+mod listener;
+mod memory;
+mod outbox;
+
+pub use connection::Peer;
+pub use listener::{BindError, Net, NetSettings};

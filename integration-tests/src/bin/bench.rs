@@ -10,18 +10,24 @@
 )]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
+use integration_tests::bench::kafka_load::KafkaLoad;
 use integration_tests::bench::process;
 use integration_tests::bench::round::Round;
-use integration_tests::bench::side::{Side, answers_srvr, free_addr};
+use integration_tests::bench::side::{Side, answers_api_versions, answers_srvr, free_addr};
 use integration_tests::bench::table::{self, Comparison};
 use integration_tests::bench::zk_load::{ZkLoad, ZkOp};
+
+/// The peers that we compare with.
+const ZOOKEEPER: &str = "zookeeper-3.9.5";
+const KAFKA: &str = "kafka-3.9.2";
 
 #[derive(Debug, Parser)]
 #[command(about = "Ours and Apache's servers, side by side")]
@@ -29,12 +35,6 @@ struct Args {
     /// folder of our release binaries
     #[arg(long, default_value = "target/release")]
     binaries: PathBuf,
-    /// class path of Apache ZooKeeper; without it ours is measured alone
-    #[arg(long)]
-    zookeeper: Option<String>,
-    /// class path of Apache Kafka; without it ours is measured alone
-    #[arg(long)]
-    kafka: Option<String>,
     /// pairs of rounds of each load
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
         zookeeper(&args, &dir)?;
     }
     if args.loads.iter().any(|l| l == "kafka") {
-        kafka::compare(&args, &dir)?;
+        kafka(&args, &dir)?;
     }
     Ok(())
 }
@@ -127,11 +127,11 @@ fn measured(side: &Side, run: impl FnOnce() -> Result<Round>) -> Result<Round> {
 }
 
 fn zookeeper(args: &Args, dir: &Path) -> Result<()> {
-    let Some(class_path) = args.zookeeper.as_deref() else {
-        bail!("--zookeeper CLASSPATH is needed to compare with Apache ZooKeeper");
-    };
+    let class_path = integration_tests::peers::java()
+        .map_err(anyhow::Error::msg)?
+        .class_path(ZOOKEEPER);
     let ours = zookeeper_side(args, None, &dir.join("zk-ours"))?;
-    let java = zookeeper_side(args, Some(class_path), &dir.join("zk-java"))?;
+    let java = zookeeper_side(args, Some(&class_path), &dir.join("zk-java"))?;
     let mib = |side: &Side| -> Result<f64> { Ok(side.resident_kib()? as f64 / 1024.0) };
     start_figures("zookeeper", &ours, &java, 0.1, 12.0)?;
 
@@ -170,9 +170,6 @@ fn zookeeper(args: &Args, dir: &Path) -> Result<()> {
                 "{}",
                 table::row(&c, "op/s", None, Round::operations_per_second)
             );
-            for (label, share) in [("p50 us", 0.5), ("p99 us", 0.99), ("p99.9 us", 0.999)] {
-                println!("{}", table::row(&c, label, None, |r| r.percentile(share)));
-            }
             let disk = match op {
                 ZkOp::Get => 0.0,
                 _ => disk_p99_us(dir, time)?,
@@ -212,11 +209,150 @@ fn start_figures(name: &str, ours: &Side, java: &Side, ready_s: f64, mib: f64) -
     Ok(())
 }
 
-mod kafka {
-    //! Produce and fetch.
-    use super::{Args, Path, Result};
+/// Starts a broker with its data under `dir` on the ZooKeeper at `zookeeper`; Java when a class
+/// path is given.
+fn kafka_side(args: &Args, java: Option<&str>, dir: &Path, zookeeper: SocketAddr) -> Result<Side> {
+    fs::create_dir_all(dir)?;
+    let addr = free_addr()?;
+    let config = dir.join("server.properties");
+    fs::write(
+        &config,
+        format!(
+            "broker.id=0\nlisteners=PLAINTEXT://{addr}\nlog.dirs={}\nzookeeper.connect={zookeeper}\n\
+             offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\nlog.retention.check.interval.ms=1000\n",
+            dir.join("logs").display(),
+        ),
+    )?;
+    let command = match java {
+        None => {
+            let mut command = Command::new(args.binaries.join("broker"));
+            command.arg(&config).env("LOG_DIR", dir);
+            command
+        }
+        Some(class_path) => {
+            // What kafka-server-start.sh and kafka-run-class.sh give the Java machine.
+            let mut command = Command::new("java");
+            command.args(["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC"]);
+            command.args([
+                "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35",
+            ]);
+            command.args(["-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15"]);
+            command.args(["-Djava.awt.headless=true", "-cp", class_path, "kafka.Kafka"]);
+            command.arg(&config);
+            command
+        }
+    };
+    Side::start(command, dir, addr, answers_api_versions)
+}
 
-    pub(super) fn compare(_args: &Args, _dir: &Path) -> Result<()> {
-        Ok(())
+fn kafka(args: &Args, dir: &Path) -> Result<()> {
+    let java = integration_tests::peers::java().map_err(anyhow::Error::msg)?;
+    // Each broker on a ZooKeeper of ours, which costs next to nothing.
+    let zk_ours = zookeeper_side(args, None, &dir.join("kafka-ours-zk"))?;
+    let zk_java = zookeeper_side(args, None, &dir.join("kafka-java-zk"))?;
+    let ours = kafka_side(args, None, &dir.join("kafka-ours"), zk_ours.addr)?;
+    let class_path = java.class_path(KAFKA);
+    let java = kafka_side(
+        args,
+        Some(&class_path),
+        &dir.join("kafka-java"),
+        zk_java.addr,
+    )?;
+    start_figures("broker", &ours, &java, 0.1, 24.0)?;
+
+    let mut ours_load = KafkaLoad::prepare(ours.addr, "bench")?;
+    let mut java_load = KafkaLoad::prepare(java.addr, "bench")?;
+    let time = Duration::from_secs_f64(args.seconds);
+    for load in [&mut java_load, &mut ours_load] {
+        load.produce(1_000, 16, Duration::from_secs(8))
+            .context("warm-up")?;
+        load.produce(64_000, 4, Duration::from_secs(3))
+            .context("warm-up")?;
+        load.fetch(2, Duration::from_secs(5)).context("warm-up")?;
+    }
+    let compare = |name: &str, run: &mut dyn FnMut(bool) -> Result<Round>| -> Result<Comparison> {
+        let mut pairs = Vec::new();
+        for _ in 0..args.rounds {
+            pairs.push((run(true)?, run(false)?));
+        }
+        Ok(Comparison {
+            name: name.to_owned(),
+            pairs,
+        })
+    };
+    let mut produce = |size, window| {
+        let (ours, java) = (&ours, &java);
+        let (a, b) = (&mut ours_load, &mut java_load);
+        move |first: bool| match first {
+            true => measured(ours, || a.produce(size, window, time)),
+            false => measured(java, || b.produce(size, window, time)),
+        }
+    };
+    let c = compare("produce 64 KB, 4 in flight", &mut produce(64_000, 4))?;
+    println!(
+        "{}",
+        table::row(&c, "CPU s/GB", Some(0.25), Round::cpu_s_per_gb)
+    );
+    latencies(&c, None);
+    let c = compare("produce 1 KB, 16 in flight", &mut produce(1_000, 16))?;
+    println!(
+        "{}",
+        table::row(
+            &c,
+            "CPU us/request",
+            Some(0.125),
+            Round::cpu_us_per_operation
+        )
+    );
+    latencies(&c, None);
+    let c = compare("produce 1 KB, 1 in flight", &mut produce(1_000, 1))?;
+    println!(
+        "{}",
+        table::row(&c, "CPU us/request", None, Round::cpu_us_per_operation)
+    );
+    latencies(&c, Some(1.0));
+    // Enough for every fetch to be a full megabyte, and off the writer's page.
+    for load in [&mut ours_load, &mut java_load] {
+        load.produce(64_000, 4, Duration::from_secs(2))?;
+    }
+    let mut fetch = |first: bool| match first {
+        true => measured(&ours, || ours_load.fetch(2, time)),
+        false => measured(&java, || java_load.fetch(2, time)),
+    };
+    let c = compare("fetch 1 MB, 2 in flight", &mut fetch)?;
+    println!(
+        "{}",
+        table::row(&c, "CPU s/GB", Some(0.8), Round::cpu_s_per_gb)
+    );
+    println!(
+        "{}",
+        table::row(&c, "user CPU s/GB", Some(0.25), Round::user_s_per_gb)
+    );
+    latencies(&c, None);
+    let (a, b) = (
+        ours.resident_kib()? as f64 / 1024.0,
+        java.resident_kib()? as f64 / 1024.0,
+    );
+    println!(
+        "{}",
+        table::plain("broker loaded", "resident MiB", a, b, a / b, None)
+    );
+    Ok(())
+}
+
+/// Throughput and latency; `p50` is the target of the median's ratio.
+fn latencies(c: &Comparison, p50: Option<f64>) {
+    println!(
+        "{}",
+        table::row(c, "op/s", None, Round::operations_per_second)
+    );
+    for (label, share, target) in [
+        ("p50 us", 0.5, p50),
+        ("p99 us", 0.99, None),
+        ("p99.9 us", 0.999, None),
+    ] {
+        println!("{}", table::row(c, label, target, |r| r.percentile(share)));
     }
 }

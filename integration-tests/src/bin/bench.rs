@@ -272,31 +272,27 @@ fn kafka(args: &Args, dir: &Path) -> Result<()> {
             .context("warm-up")?;
         load.fetch(2, Duration::from_secs(5)).context("warm-up")?;
     }
-    let compare = |name: &str, run: &mut dyn FnMut(bool) -> Result<Round>| -> Result<Comparison> {
+    let mut compare = |name: &str, run: &dyn Fn(&mut KafkaLoad) -> Result<Round>| {
         let mut pairs = Vec::new();
         for _ in 0..args.rounds {
-            pairs.push((run(true)?, run(false)?));
+            let first = measured(&ours, || run(&mut ours_load))?;
+            let second = measured(&java, || run(&mut java_load))?;
+            pairs.push((first, second));
         }
-        Ok(Comparison {
-            name: name.to_owned(),
-            pairs,
-        })
+        let name = name.to_owned();
+        Ok::<_, anyhow::Error>(Comparison { name, pairs })
     };
-    let mut produce = |size, window| {
-        let (ours, java) = (&ours, &java);
-        let (a, b) = (&mut ours_load, &mut java_load);
-        move |first: bool| match first {
-            true => measured(ours, || a.produce(size, window, time)),
-            false => measured(java, || b.produce(size, window, time)),
-        }
-    };
-    let c = compare("produce 64 KB, 4 in flight", &mut produce(64_000, 4))?;
+    let c = compare("produce 64 KB, 4 in flight", &|load| {
+        load.produce(64_000, 4, time)
+    })?;
     println!(
         "{}",
         table::row(&c, "CPU s/GB", Some(0.25), Round::cpu_s_per_gb)
     );
     latencies(&c, None);
-    let c = compare("produce 1 KB, 16 in flight", &mut produce(1_000, 16))?;
+    let c = compare("produce 1 KB, 16 in flight", &|load| {
+        load.produce(1_000, 16, time)
+    })?;
     println!(
         "{}",
         table::row(
@@ -307,21 +303,19 @@ fn kafka(args: &Args, dir: &Path) -> Result<()> {
         )
     );
     latencies(&c, None);
-    let c = compare("produce 1 KB, 1 in flight", &mut produce(1_000, 1))?;
+    let c = compare("produce 1 KB, 1 in flight", &|load| {
+        load.produce(1_000, 1, time)
+    })?;
     println!(
         "{}",
         table::row(&c, "CPU us/request", None, Round::cpu_us_per_operation)
     );
     latencies(&c, Some(1.0));
-    // Enough for every fetch to be a full megabyte, and off the writer's page.
-    for load in [&mut ours_load, &mut java_load] {
-        load.produce(64_000, 4, Duration::from_secs(2))?;
-    }
-    let mut fetch = |first: bool| match first {
-        true => measured(&ours, || ours_load.fetch(2, time)),
-        false => measured(&java, || java_load.fetch(2, time)),
-    };
-    let c = compare("fetch 1 MB, 2 in flight", &mut fetch)?;
+    // Enough for every fetch to be a full megabyte.
+    compare("fill", &|load| {
+        load.produce(64_000, 4, Duration::from_secs(1))
+    })?;
+    let c = compare("fetch 1 MB, 2 in flight", &|load| load.fetch(2, time))?;
     println!(
         "{}",
         table::row(&c, "CPU s/GB", Some(0.8), Round::cpu_s_per_gb)

@@ -1,4 +1,6 @@
-//! `AddOffsetsToTxn` (API key 25).
+//! `AddOffsetsToTxn`: a group's offsets enter a transaction (API key 25).
+//!
+//! 2 knows PRODUCER_FENCED, 4 TRANSACTION_ABORTABLE.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,8 @@
-//! `AddPartitionsToTxn` (API key 24).
+//! `AddPartitionsToTxn`: partitions enter a transaction (API key 24).
+//!
+//! 0 to 3 come from clients, for one transaction; 4 and later from brokers, in batches, which may
+//! only ask whether the partitions are in (KIP-890). 2 knows PRODUCER_FENCED, 5
+//! TRANSACTION_ABORTABLE.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -17,6 +21,7 @@ messages! {
         transactional_id: Str,
         producer_id: i64,
         producer_epoch: i16,
+        /// only ask whether the partitions are in the transaction
         verify_only: bool,
         topics: Vec<AddPartitionsToTxnTopic>,
     }

@@ -1,4 +1,4 @@
-//! `AllocateProducerIds` (API key 67).
+//! `AllocateProducerIds`: the controller hands out a block of producer ids (API key 67).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

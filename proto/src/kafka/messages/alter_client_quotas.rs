@@ -1,4 +1,4 @@
-//! `AlterClientQuotas` (API key 49).
+//! `AlterClientQuotas`: sets and removes client quotas (API key 49).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

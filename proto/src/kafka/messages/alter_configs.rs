@@ -1,4 +1,6 @@
-//! `AlterConfigs` (API key 33).
+//! `AlterConfigs`: replaces the whole configuration of resources (API key 33).
+//!
+//! What a request leaves out returns to its default: see [`super::incremental_alter_configs`].
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `AlterPartition` (API key 56).
+//! `AlterPartition`: a leader proposes a new ISR to the controller (API key 56; once AlterIsr).
+//!
+//! 1 adds the state of recovery, 2 topic ids for names, 3 the broker epoch of each ISR member, so
+//! that a restarted replica cannot slip in (KIP-903).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -21,6 +24,7 @@ messages! {
         leader_epoch: i32,
         new_isr: Vec<i32> [0..=2],
         new_isr_with_epochs: Vec<BrokerState> [3..],
+        /// 0 recovered, 1 recovering from an unclean election
         leader_recovery_state: i8 [1..],
         partition_epoch: i32,
     }

@@ -1,4 +1,6 @@
-//! `AlterPartitionReassignments` (API key 45).
+//! `AlterPartitionReassignments`: starts or cancels reassignments of replicas (API key 45).
+//!
+//! Null replicas cancel (KIP-455).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -16,6 +18,7 @@ messages! {
     }
     struct ReassignablePartition {
         partition_index: i32,
+        /// null cancels
         replicas: Option<Vec<i32>>,
     }
     /// Java: `AlterPartitionReassignmentsResponseData`.

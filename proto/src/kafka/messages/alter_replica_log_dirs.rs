@@ -1,4 +1,4 @@
-//! `AlterReplicaLogDirs` (API key 34).
+//! `AlterReplicaLogDirs`: moves replicas between a broker's log directories (API key 34).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `AlterUserScramCredentials` (API key 51).
+//! `AlterUserScramCredentials`: sets and removes SCRAM credentials (API key 51).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

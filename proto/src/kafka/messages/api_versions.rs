@@ -1,4 +1,8 @@
-//! `ApiVersions` (API key 18).
+//! `ApiVersions`: what a broker offers (API key 18).
+//!
+//! A broker that does not know the version asked for answers in version 0 with UNSUPPORTED_VERSION
+//! and its range for this API (KIP-511). The response header stays at version 0 for ever. Feature
+//! versions may start at 0 from 4 on (KAFKA-17011).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

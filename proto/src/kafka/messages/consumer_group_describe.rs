@@ -1,4 +1,6 @@
-//! `ConsumerGroupDescribe` (API key 69).
+//! `ConsumerGroupDescribe`: describes groups of the next generation (API key 69; KIP-848).
+//!
+//! Listed by brokers in ZooKeeper mode, which refuse it with UNSUPPORTED_VERSION.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `ConsumerGroupHeartbeat` (API key 68).
+//! `ConsumerGroupHeartbeat`: the next generation's group protocol (API key 68; KIP-848).
+//!
+//! Listed by brokers in ZooKeeper mode, which refuse it with UNSUPPORTED_VERSION.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `ControlledShutdown` (API key 7).
+//! `ControlledShutdown`: a broker asks the controller to move its leaders (API key 7).
+//!
+//! Version 0 has a header of its own, without client id. 2 adds the broker epoch.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -13,6 +15,7 @@ messages! {
     /// Java: `ControlledShutdownResponseData`.
     struct ControlledShutdownResponse (0..=3, flexible 3..) {
         error_code: ErrorCode,
+        /// those that could not be moved away
         remaining_partitions: Vec<RemainingPartition>,
     }
     struct RemainingPartition {

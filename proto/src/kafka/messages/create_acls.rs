@@ -1,4 +1,4 @@
-//! `CreateAcls` (API key 30).
+//! `CreateAcls`: adds ACLs (API key 30). 1 adds the pattern type, 3 user resources.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

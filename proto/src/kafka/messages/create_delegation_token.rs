@@ -1,4 +1,4 @@
-//! `CreateDelegationToken` (API key 38).
+//! `CreateDelegationToken`: makes a delegation token (API key 38). 3 for another owner.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `CreatePartitions` (API key 37).
+//! `CreatePartitions`: adds partitions to topics (API key 37). 3 may be throttled by quota.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `CreateTopics` (API key 19).
+//! `CreateTopics`: creates topics (API key 19).
+//!
+//! 1 can validate only; from 4 on -1 stands for the broker's default number of partitions and
+//! replicas (KIP-464); 5 returns the configuration, 6 may be throttled by quota, 7 returns ids.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -13,7 +16,9 @@ messages! {
     }
     struct CreatableTopic {
         name: Str,
+        /// -1: by assignments or the default of the broker
         num_partitions: i32,
+        /// -1: by assignments or the default of the broker
         replication_factor: i16,
         assignments: Vec<CreatableReplicaAssignment>,
         configs: Vec<CreatableTopicConfig>,

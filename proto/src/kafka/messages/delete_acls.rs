@@ -1,4 +1,4 @@
-//! `DeleteAcls` (API key 31).
+//! `DeleteAcls`: removes ACLs by filter (API key 31). 1 adds the pattern type, 3 user resources.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `DeleteGroups` (API key 42).
+//! `DeleteGroups`: deletes empty groups (API key 42).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `DeleteRecords` (API key 21).
+//! `DeleteRecords`: moves the start of logs forward (API key 21).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

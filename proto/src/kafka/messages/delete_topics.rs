@@ -1,4 +1,6 @@
-//! `DeleteTopics` (API key 20).
+//! `DeleteTopics`: deletes topics (API key 20).
+//!
+//! 3 may say that deletion is disabled, 5 may be throttled by quota, 6 takes names or ids.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

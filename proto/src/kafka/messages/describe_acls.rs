@@ -1,4 +1,4 @@
-//! `DescribeAcls` (API key 29).
+//! `DescribeAcls`: lists ACLs (API key 29). 1 adds the pattern type, 3 user resources.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `DescribeClientQuotas` (API key 48).
+//! `DescribeClientQuotas`: lists client quotas (API key 48).
+//!
+//! A component matches by name (0), by being the default (1), or by being there at all (2).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -12,6 +14,7 @@ messages! {
     }
     struct ComponentData {
         entity_type: Str,
+        /// 0 by name, 1 the default, 2 any
         match_type: i8,
         r#match: Option<Str>,
     }

@@ -1,4 +1,4 @@
-//! `DescribeCluster` (API key 60).
+//! `DescribeCluster`: cluster id, controller and brokers (API key 60; KIP-700).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `DescribeConfigs` (API key 32).
+//! `DescribeConfigs`: configuration of topics, brokers, loggers (API key 32).
+//!
+//! 0 says only whether a value is a default, 1 says where it comes from and what it hides; 3 adds
+//! the type and documentation.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -12,6 +15,7 @@ messages! {
         include_documentation: bool [3..],
     }
     struct DescribeConfigsResource {
+        /// 2 topic, 4 broker, 8 logger
         resource_type: i8,
         resource_name: Str,
         configuration_keys: Option<Vec<Str>>,
@@ -33,6 +37,7 @@ messages! {
         value: Option<Str>,
         read_only: bool,
         is_default: bool [0],
+        /// Java: `DescribeConfigsResponse.ConfigSource`
         config_source: i8 [1.., ignorable] = -1,
         is_sensitive: bool,
         synonyms: Vec<DescribeConfigsSynonym> [1.., ignorable],

@@ -1,4 +1,4 @@
-//! `DescribeDelegationToken` (API key 41).
+//! `DescribeDelegationToken`: lists delegation tokens (API key 41). 3 names the requester.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

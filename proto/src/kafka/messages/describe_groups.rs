@@ -1,4 +1,6 @@
-//! `DescribeGroups` (API key 15).
+//! `DescribeGroups`: state and members of groups (API key 15).
+//!
+//! Protocol data and assignments are filled in only while a group is stable.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

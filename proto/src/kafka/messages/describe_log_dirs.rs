@@ -1,4 +1,6 @@
-//! `DescribeLogDirs` (API key 35).
+//! `DescribeLogDirs`: log directories, what lies in them and how large it is (API key 35).
+//!
+//! 3 adds an error for the whole answer, 4 the size of the volumes (KIP-827).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

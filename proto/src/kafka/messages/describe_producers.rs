@@ -1,4 +1,4 @@
-//! `DescribeProducers` (API key 61).
+//! `DescribeProducers`: active producers of partitions (API key 61; KIP-664).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

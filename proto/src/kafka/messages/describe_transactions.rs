@@ -1,4 +1,4 @@
-//! `DescribeTransactions` (API key 65).
+//! `DescribeTransactions`: state of transactions (API key 65; KIP-664).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

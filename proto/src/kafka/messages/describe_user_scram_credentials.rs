@@ -1,4 +1,4 @@
-//! `DescribeUserScramCredentials` (API key 50).
+//! `DescribeUserScramCredentials`: lists SCRAM mechanisms of users (API key 50).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `ElectLeaders` (API key 43).
+//! `ElectLeaders`: elects leaders by preference or, if need be, uncleanly (API key 43).
+//!
+//! 0 knows preferred leaders only, 1 the type of election (KIP-460).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -7,6 +9,7 @@ use crate::kafka::types::Str;
 messages! {
     /// Java: `ElectLeadersRequestData`.
     struct ElectLeadersRequest (0..=2, flexible 2..) {
+        /// 0 preferred, 1 unclean
         election_type: i8 [1..],
         topic_partitions: Option<Vec<TopicPartitions>>,
         timeout_ms: i32 = 60000,

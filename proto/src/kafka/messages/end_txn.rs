@@ -1,4 +1,6 @@
-//! `EndTxn` (API key 26).
+//! `EndTxn`: commits or aborts a transaction (API key 26).
+//!
+//! 2 knows PRODUCER_FENCED, 4 TRANSACTION_ABORTABLE.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -10,6 +12,7 @@ messages! {
         transactional_id: Str,
         producer_id: i64,
         producer_epoch: i16,
+        /// false aborts
         committed: bool,
     }
     /// Java: `EndTxnResponseData`.

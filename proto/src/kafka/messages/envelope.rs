@@ -1,4 +1,6 @@
-//! `Envelope` (API key 58).
+//! `Envelope`: a broker forwards a client's request to the controller (API key 58).
+//!
+//! The request inside keeps its own header; a broker in ZooKeeper mode opens it as controller only.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `ExpireDelegationToken` (API key 40).
+//! `ExpireDelegationToken`: ends a delegation token (API key 40).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

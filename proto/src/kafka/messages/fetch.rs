@@ -1,4 +1,10 @@
-//! `Fetch` (API key 1).
+//! `Fetch`: reads records, for consumers and for followers (API key 1).
+//!
+//! The version bounds the record format that the reader understands: 0 and 1 message sets v0, 2 and
+//! 3 v1, 4 and later v2; 10 knows zstd. From 3 on partitions are served in the order asked for,
+//! under one limit. 7 brings sessions (KIP-227), 9 leader epochs, 12 tells followers where logs
+//! diverge, 13 puts topic ids for names, 15 moves the follower's id into a tagged field, 16 names
+//! the new leader.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -11,10 +17,13 @@ messages! {
         max_wait_ms: i32,
         min_bytes: i32,
         max_bytes: i32 [3.., ignorable] = i32::MAX,
+        /// 0 read uncommitted, 1 read committed
         isolation_level: i8 [4.., ignorable],
         session_id: i32 [7.., ignorable],
+        /// 0 starts a session, -1 ends it or does without
         session_epoch: i32 [7.., ignorable] = -1,
         topics: Vec<FetchTopic>,
+        /// partitions to take out of the session
         forgotten_topics_data: Vec<ForgottenTopic> [7..],
         rack_id: Str [11.., ignorable],
         cluster_id: Option<Str> [12.., tag 0, ignorable],
@@ -39,6 +48,7 @@ messages! {
         current_leader_epoch: i32 [9.., ignorable] = -1,
         fetch_offset: i64,
         last_fetched_epoch: i32 [12..] = -1,
+        /// of the follower that asks
         log_start_offset: i64 [5.., ignorable] = -1,
         partition_max_bytes: i32,
         replica_directory_id: Uuid [17.., tag 0, ignorable],
@@ -69,8 +79,11 @@ messages! {
         last_stable_offset: i64 [4.., ignorable] = -1,
         log_start_offset: i64 [5.., ignorable] = -1,
         aborted_transactions: Option<Vec<AbortedTransaction>> [4.., ignorable],
+        /// a nearer replica to read from (KIP-392)
         preferred_read_replica: i32 [11..] = -1,
+        /// empty, not null, where there is nothing to send
         records: Records,
+        /// set when the last fetched epoch does not fit this log: truncate and ask again
         diverging_epoch: EpochEndOffset [12.., tag 0],
         current_leader: LeaderIdAndEpoch [12.., tag 1],
         snapshot_id: SnapshotId [12.., tag 2],

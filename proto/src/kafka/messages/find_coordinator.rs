@@ -1,4 +1,7 @@
-//! `FindCoordinator` (API key 10).
+//! `FindCoordinator`: which broker coordinates a group or transaction (API key 10).
+//!
+//! 0 knows groups only; 4 asks for several keys at once (KIP-699), 5 allows one more error, 6 knows
+//! share groups, which a broker in ZooKeeper mode refuses.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -8,6 +11,7 @@ messages! {
     /// Java: `FindCoordinatorRequestData`.
     struct FindCoordinatorRequest (0..=6, flexible 3..) {
         key: Str [0..=3],
+        /// 0 group, 1 transaction
         key_type: i8 [1..],
         coordinator_keys: Vec<Str> [4..],
     }

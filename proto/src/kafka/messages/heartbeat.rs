@@ -1,4 +1,4 @@
-//! `Heartbeat` (API key 12).
+//! `Heartbeat`: a member says that it lives (API key 12). 3 knows static members.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

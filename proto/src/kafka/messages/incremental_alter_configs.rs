@@ -1,4 +1,5 @@
-//! `IncrementalAlterConfigs` (API key 44).
+//! `IncrementalAlterConfigs`: sets, removes, appends to, subtracts from configuration values (API
+//! key 44).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -17,6 +18,7 @@ messages! {
     }
     struct AlterableConfig {
         name: Str,
+        /// 0 set, 1 delete, 2 append, 3 subtract
         config_operation: i8,
         value: Option<Str>,
     }

@@ -1,4 +1,6 @@
-//! `InitProducerId` (API key 22).
+//! `InitProducerId`: gives a producer its id and epoch (API key 22).
+//!
+//! 3 lets a producer bump its own epoch (KIP-360), 4 knows PRODUCER_FENCED.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,8 @@
-//! `JoinGroup` (API key 11).
+//! `JoinGroup`: a member enters or re-enters a group (API key 11).
+//!
+//! 0 has one timeout for session and rebalance. From 4 on a new member is first given its id and
+//! asks again; 5 knows static members (KIP-345), 7 returns the protocol's type, 9 lets a leader
+//! skip the assignment (KIP-814).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -10,6 +14,7 @@ messages! {
     struct JoinGroupRequest (0..=9, flexible 6..) {
         group_id: Str,
         session_timeout_ms: i32,
+        /// -1: as the session timeout
         rebalance_timeout_ms: i32 [1.., ignorable] = -1,
         member_id: Str,
         group_instance_id: Option<Str> [5..],

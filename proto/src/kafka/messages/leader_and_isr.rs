@@ -1,4 +1,7 @@
-//! `LeaderAndIsr` (API key 4).
+//! `LeaderAndIsr`: the controller makes a broker leader or follower (API key 4).
+//!
+//! 0 and 1 repeat the topic with each partition, 2 groups by topic and adds the broker epoch that
+//! fences late requests; 5 brings topic ids and says whether the request is the whole truth.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -11,6 +14,7 @@ messages! {
         is_k_raft_controller: bool [7..],
         controller_epoch: i32,
         broker_epoch: i64 [2.., ignorable] = -1,
+        /// 0 unknown, 1 some partitions, 2 all that this broker has
         r#type: i8 [5..],
         ungrouped_partition_states: Vec<LeaderAndIsrPartitionState> [0..=1],
         topic_states: Vec<LeaderAndIsrTopicState> [2..],
@@ -37,7 +41,9 @@ messages! {
         replicas: Vec<i32>,
         adding_replicas: Vec<i32> [3.., ignorable],
         removing_replicas: Vec<i32> [3.., ignorable],
+        /// whether the replica may be created here
         is_new: bool [1.., ignorable],
+        /// 0 recovered, 1 recovering from an unclean election
         leader_recovery_state: i8 [6..],
     }
     /// Java: `LeaderAndIsrResponseData`.

@@ -1,4 +1,4 @@
-//! `LeaveGroup` (API key 13).
+//! `LeaveGroup`: members leave a group (API key 13). 3 takes several, named by either id.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `ListGroups` (API key 16).
+//! `ListGroups`: the groups that a broker coordinates (API key 16).
+//!
+//! 4 filters by state, 5 by type.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `ListPartitionReassignments` (API key 46).
+//! `ListPartitionReassignments`: reassignments under way (API key 46).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,4 @@
-//! `ListTransactions` (API key 66).
+//! `ListTransactions`: transactions that a broker coordinates (API key 66). 1 filters by duration.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `Metadata` (API key 3).
+//! `Metadata`: brokers, topics and who leads them (API key 3).
+//!
+//! "All topics" is an empty array in version 0 and null later, when an empty array means none. 4
+//! may forbid the creation of missing topics. Ids appear in 10, and can be asked for from 12 on.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -7,6 +10,7 @@ use crate::kafka::types::{Str, Uuid};
 messages! {
     /// Java: `MetadataRequestData`.
     struct MetadataRequest (0..=12, flexible 9..) {
+        /// null, in version 0 empty: all
         topics: Option<Vec<MetadataRequestTopic>> [0.., nullable 1..] = Some(Vec::new()),
         allow_auto_topic_creation: bool [4..] = true,
         include_cluster_authorized_operations: bool [8..=10],

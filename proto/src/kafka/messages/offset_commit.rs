@@ -1,4 +1,8 @@
-//! `OffsetCommit` (API key 8).
+//! `OffsetCommit`: stores a group's offsets (API key 8).
+//!
+//! 0 stores in ZooKeeper, later versions in `__consumer_offsets`. 1 has a timestamp per partition,
+//! 2 to 4 a time of retention; from 5 on the broker's setting rules. 7 knows static members, 9 the
+//! errors of the next generation of groups.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -11,6 +15,7 @@ messages! {
         generation_id_or_member_epoch: i32 [1.., ignorable] = -1,
         member_id: Str [1.., ignorable],
         group_instance_id: Option<Str> [7..],
+        /// -1: as the broker is set
         retention_time_ms: i64 [2..=4, ignorable] = -1,
         topics: Vec<OffsetCommitRequestTopic>,
     }

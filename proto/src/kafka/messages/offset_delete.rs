@@ -1,4 +1,4 @@
-//! `OffsetDelete` (API key 47).
+//! `OffsetDelete`: deletes offsets of a group (API key 47). Never became flexible.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `OffsetFetch` (API key 9).
+//! `OffsetFetch`: reads a group's offsets (API key 9).
+//!
+//! 0 reads from ZooKeeper, later versions from `__consumer_offsets`. From 2 on null asks for all
+//! topics; 7 can wait for pending transactions; 8 asks for several groups at once.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -10,6 +13,7 @@ messages! {
         group_id: Str [0..=7],
         topics: Option<Vec<OffsetFetchRequestTopic>> [0..=7, nullable 2..=7] = Some(Vec::new()),
         groups: Vec<OffsetFetchRequestGroup> [8..],
+        /// refuse while a transaction may still change the offset (KIP-447)
         require_stable: bool [7..],
     }
     struct OffsetFetchRequestTopic {

@@ -1,4 +1,6 @@
-//! `OffsetForLeaderEpoch` (API key 23).
+//! `OffsetForLeaderEpoch`: where the log of a leader epoch ends (API key 23).
+//!
+//! 2 checks the asker's own epoch; 3 says who asks: a follower, or -2 for a consumer that sees all.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,9 @@
-//! `Produce` (API key 0).
+//! `Produce`: appends records to partitions (API key 0).
+//!
+//! From 3 on the records are one v2 batch a partition and may be transactional; before, a message
+//! set of v0 (0, 1) or v1 (2). 7 allows zstd, 8 names the records that spoilt a batch, 10 tells a
+//! client that came to the wrong broker who leads now (KIP-951). With `acks` 0 there is no
+//! response.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;
@@ -8,7 +13,9 @@ messages! {
     /// Java: `ProduceRequestData`.
     struct ProduceRequest (0..=11, flexible 9..) {
         transactional_id: Option<Str> [3..],
+        /// -1: all of the ISR, 1: the leader, 0: nobody, and no response
         acks: i16,
+        /// how long the ISR may take
         timeout_ms: i32,
         topic_data: Vec<TopicProduceData>,
     }
@@ -40,6 +47,7 @@ messages! {
         index: i32,
         error_code: ErrorCode,
         base_offset: i64,
+        /// -1 unless the topic stamps records itself
         log_append_time_ms: i64 [2.., ignorable] = -1,
         log_start_offset: i64 [5.., ignorable] = -1,
         record_errors: Vec<BatchIndexAndErrorMessage> [8.., ignorable],

@@ -1,4 +1,4 @@
-//! `RenewDelegationToken` (API key 39).
+//! `RenewDelegationToken`: prolongs a delegation token (API key 39).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `SaslAuthenticate` (API key 36).
+//! `SaslAuthenticate`: one token of a SASL exchange (API key 36).
+//!
+//! 1 tells when the client must authenticate again (KIP-368).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

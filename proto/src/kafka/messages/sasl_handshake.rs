@@ -1,4 +1,7 @@
-//! `SaslHandshake` (API key 17).
+//! `SaslHandshake`: picks a SASL mechanism (API key 17).
+//!
+//! After 0 raw tokens follow without headers, after 1 [`super::sasl_authenticate`] requests. Never
+//! flexible: old clients guess its version (KAFKA-9577).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `StopReplica` (API key 5).
+//! `StopReplica`: the controller takes replicas away, with their data or without (API key 5).
+//!
+//! Each version up to 3 has another layout of the partitions: 0 a flat list, 1 and 2 lists by
+//! topic, 3 lists with leader epoch and deletion per partition (KIP-570).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `SyncGroup` (API key 14).
+//! `SyncGroup`: hands a group's assignments from its leader to all (API key 14).
+//!
+//! 3 knows static members; 5 lets both sides check type and name of the protocol (KIP-559).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,6 @@
-//! `TxnOffsetCommit` (API key 28).
+//! `TxnOffsetCommit`: offsets that count when a transaction commits (API key 28).
+//!
+//! 2 adds the leader epoch, 3 the member, so that zombies of a group are fenced (KIP-447).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

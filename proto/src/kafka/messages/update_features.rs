@@ -1,4 +1,4 @@
-//! `UpdateFeatures` (API key 57).
+//! `UpdateFeatures`: finalizes feature levels of the cluster (API key 57).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -1,4 +1,7 @@
-//! `UpdateMetadata` (API key 6).
+//! `UpdateMetadata`: the controller tells every broker what clients may ask for (API key 6).
+//!
+//! 0 has one endpoint a broker, 1 several by security protocol, 3 by listener name; 5 groups
+//! partitions by topic and adds the broker epoch, 7 topic ids.
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

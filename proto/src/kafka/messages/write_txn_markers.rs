@@ -1,4 +1,4 @@
-//! `WriteTxnMarkers` (API key 27).
+//! `WriteTxnMarkers`: a coordinator has markers written to partitions (API key 27).
 
 use crate::kafka::error::ErrorCode;
 use crate::kafka::macros::messages;

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod group;
 pub mod handlers;
+pub mod log;
 pub mod metadata;
 pub mod net;
 pub mod state;

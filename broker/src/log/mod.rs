@@ -1,0 +1,34 @@
+//! One partition's log in Java's format: segments, indexes, producer state, leader epochs, and the
+//! checkpoint files of a log directory. Mirrors `UnifiedLog`, `LocalLog`, `LogLoader` and
+//! `LogSegment`.
+//!
+//! A `Log` has one owner and no locks; time is an argument; `file.rs` alone touches the disk.
+
+mod append;
+pub mod checkpoint;
+mod config;
+mod epoch;
+mod error;
+pub mod file;
+mod index;
+mod load;
+mod log;
+mod producer;
+mod read;
+mod retention;
+mod scan;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod truncate;
+
+pub use append::AppendInfo;
+pub use checkpoint::TopicPartition;
+pub use config::LogConfig;
+pub use epoch::EpochEntry;
+pub use error::LogError;
+pub use index::AbortedTxn;
+pub use load::LoadOptions;
+pub use log::{FlushJob, FlushTicket, Log, Offsets};
+pub use producer::{BatchMeta, Producer};
+pub use read::{Isolation, ReadPlan, TimestampAndOffset};

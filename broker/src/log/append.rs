@@ -11,7 +11,7 @@ use proto::records::{
 
 use super::error::LogError;
 use super::index::AbortedTxn;
-use super::log::Log;
+use super::partition_log::Log;
 
 /// Longest control record that is looked at.
 const CONTROL_LIMIT: usize = 64 * 1024;

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use proto::records::RecordsError;
+use proto::kafka::ErrorCode;
+use proto::records::{RecordError, RecordsError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -48,6 +49,9 @@ pub enum LogError {
         offset: i64,
         next: i64,
     },
+    /// NOT_LEADER_OR_FOLLOWER
+    #[error("There is no log of {partition} on this broker")]
+    NotHere { partition: String },
     /// KAFKA_STORAGE_ERROR
     #[error("the disk failed: {0}")]
     Io(#[from] io::Error),
@@ -59,4 +63,44 @@ pub enum LogError {
     /// Damage that must not be repaired silently.
     #[error("{0}")]
     Damaged(String),
+}
+
+impl LogError {
+    /// The code that a client is answered with.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Records(e) => match e {
+                RecordsError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+                RecordsError::Invalid { .. } => ErrorCode::INVALID_RECORD,
+                RecordsError::InvalidTimestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+                RecordsError::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+                RecordsError::UnsupportedForFormat(_) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
+                RecordsError::BatchTooLarge(_) | RecordsError::TooLarge { .. } => {
+                    ErrorCode::MESSAGE_TOO_LARGE
+                }
+            },
+            Self::LargerThanSegment { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+            Self::OutOfOrderSequence(_) => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::InvalidProducerEpoch(_) => ErrorCode::INVALID_PRODUCER_EPOCH,
+            Self::InvalidTxnState(_) => ErrorCode::INVALID_TXN_STATE,
+            Self::CoordinatorFenced(_) => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+            Self::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            Self::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+            Self::NotHere { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Self::Io(_) | Self::Poisoned { .. } | Self::Damaged(_) => {
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+        }
+    }
+
+    /// The records that were refused, for the `record_errors` of a Produce response.
+    pub fn record_errors(&self) -> &[RecordError] {
+        match self {
+            Self::Records(
+                RecordsError::Invalid { records, .. }
+                | RecordsError::InvalidTimestamp { records, .. },
+            ) => records,
+            _ => &[],
+        }
+    }
 }

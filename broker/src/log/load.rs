@@ -13,7 +13,7 @@ use super::epoch::LeaderEpochs;
 use super::error::LogError;
 use super::file;
 use super::index::AbortedTxn;
-use super::log::Log;
+use super::partition_log::Log;
 use super::producer::ProducerState;
 use super::scan::ScanError;
 use super::segment::{Segment, io_of};

@@ -11,7 +11,7 @@ use proto::records::NO_TIMESTAMP;
 
 use super::error::LogError;
 use super::index::AbortedTxn;
-use super::log::{Log, Offsets};
+use super::partition_log::{Log, Offsets};
 use super::scan::ScanError;
 use super::segment::io_of;
 

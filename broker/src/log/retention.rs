@@ -8,7 +8,7 @@ use std::io;
 
 use super::error::LogError;
 use super::file;
-use super::log::Log;
+use super::partition_log::Log;
 use super::segment::Segment;
 
 impl Log {

@@ -2,7 +2,7 @@
 //! Java's `UnifiedLog`.
 
 use super::error::LogError;
-use super::log::Log;
+use super::partition_log::Log;
 use super::segment::{Segment, io_of};
 
 impl Log {

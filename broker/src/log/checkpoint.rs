@@ -147,6 +147,7 @@ pub fn write_partition_metadata(dir: &Path, topic_id: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "tests damage files on purpose")]
     use super::*;
 
     #[test]

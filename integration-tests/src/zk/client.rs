@@ -1,0 +1,119 @@
+//! A small synchronous client on raw frames, for tests that need to know exactly what was
+//! acknowledged; and the dump of a whole tree, to compare servers by.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use proto::buf::Reader;
+use proto::jute::Jute;
+use proto::zk::OpCode;
+use proto::zk::request::{AuthPacket, ConnectRequest, PathRequest, PathWatchRequest};
+use proto::zk::response::{
+    ConnectResponse, GetAclResponse, GetChildren2Response, GetDataResponse, ReplyHeader,
+};
+
+use super::{RawConn, Received, frame, plain_connect};
+
+/// A session on one connection.
+#[derive(Debug)]
+pub struct ZkClient {
+    conn: RawConn,
+    pub session: i64,
+    next_xid: i32,
+}
+
+/// The server went away, or answered what no server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone;
+
+impl ZkClient {
+    /// Opens a session with that timeout, in milliseconds.
+    pub fn connect(addr: SocketAddr, timeout: i32) -> Result<Self, Gone> {
+        let mut conn = RawConn::open(addr).map_err(|_| Gone)?;
+        conn.send(&plain_connect(&ConnectRequest {
+            timeout,
+            password: Some(&[0; 16]),
+            ..ConnectRequest::default()
+        }));
+        let Received::Frame(answer) = conn.receive() else {
+            return Err(Gone);
+        };
+        let response = ConnectResponse::from_bytes(&answer).map_err(|_| Gone)?;
+        Ok(Self {
+            conn,
+            session: response.session_id,
+            next_xid: 1,
+        })
+    }
+
+    /// Sends a request without waiting for its reply.
+    pub fn send(&mut self, op: OpCode, body: &[u8]) {
+        self.conn.send(&frame(self.next_xid, op.code(), body));
+        self.next_xid += 1;
+    }
+
+    /// The next reply: its error code and its body. Watch events are passed over.
+    pub fn receive(&mut self) -> Result<(i32, Vec<u8>), Gone> {
+        loop {
+            let Received::Frame(answer) = self.conn.receive() else {
+                return Err(Gone);
+            };
+            let mut r = Reader::new(&answer);
+            let header = ReplyHeader::read(&mut r).map_err(|_| Gone)?;
+            if header.xid != proto::zk::op::xid::NOTIFICATION {
+                return Ok((header.err, r.rest().to_vec()));
+            }
+        }
+    }
+
+    /// Sends a request and waits for its reply.
+    pub fn call(&mut self, op: OpCode, body: &[u8]) -> Result<(i32, Vec<u8>), Gone> {
+        self.send(op, body);
+        self.receive()
+    }
+
+    /// A request that must succeed.
+    #[track_caller]
+    pub fn must<'a>(&mut self, op: OpCode, body: &impl Jute<'a>) -> Vec<u8> {
+        let (err, reply) = self.call(op, &body.to_vec()).expect("the server answers");
+        assert_eq!(err, 0, "{op:?}");
+        reply
+    }
+
+    /// Adds an identity, which the server must accept.
+    #[track_caller]
+    pub fn authenticate(&mut self, scheme: &str, auth: &[u8]) {
+        let packet = AuthPacket {
+            auth_type: 0,
+            scheme,
+            auth: Some(auth),
+        };
+        self.must(OpCode::Auth, &packet);
+    }
+
+    /// Every znode with data, ACL and Stat, one a line, sorted by path.
+    #[track_caller]
+    pub fn dump(&mut self) -> String {
+        let mut text = String::new();
+        let mut todo = vec!["/".to_owned()];
+        while let Some(path) = todo.pop() {
+            let watch = false;
+            let data = self.must(OpCode::GetData, &PathWatchRequest { path: &path, watch });
+            let data = GetDataResponse::from_bytes(&data).expect("a reply to getData");
+            let acl = self.must(OpCode::GetAcl, &PathRequest { path: &path });
+            let acl = GetAclResponse::from_bytes(&acl).expect("a reply to getACL");
+            let kids = self.must(
+                OpCode::GetChildren2,
+                &PathWatchRequest { path: &path, watch },
+            );
+            let kids = GetChildren2Response::from_bytes(&kids).expect("a reply to getChildren2");
+            let shown = data.data.map(|bytes| bytes.escape_ascii().to_string());
+            let _ = writeln!(text, "{path} {shown:?} {:?} {:?}", acl.acl, data.stat);
+            let slash = if path == "/" { "" } else { "/" };
+            let mut kids = kids.children;
+            kids.sort_unstable_by(|a, b| b.cmp(a));
+            todo.extend(kids.iter().map(|kid| format!("{path}{slash}{kid}")));
+        }
+        text
+    }
+}

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Runs all tests, stage by stage, each with a time budget; all together take at most 60 minutes on two cores.
+#
+#   scripts/test.sh                 every stage
+#   scripts/test.sh STAGE...        only these
+#   scripts/test.sh --list          the stages and their budgets
+#
+# What is missing is installed with apt where the user is root or has sudo, and named with the exact command otherwise.
+# Tests that cannot run on this machine are listed as skipped; with CI=true a skip is a failure. TEST_SEED=N repeats a
+# random run.
+set -uo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+# shellcheck source=scripts/setup.sh
+. scripts/setup.sh
+
+target=${CARGO_TARGET_DIR:-$root/target}
+logs=$target/test-logs
+# Two at a time, so that conditions are waited for and not for each other.
+threads=${TEST_THREADS:-2}
+export TEST_SKIP_FILE=$logs/skipped RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+
+# name, minutes, what it does; the function stage_NAME does it.
+stages='fmt 1 source format
+clippy 8 lints and layer rules
+unit 10 unit, property and golden tests of the crates
+build 10 the programs as shipped
+integration 20 real processes against Apache'"'"'s
+kazoo 6 kazoo'"'"'s own tests against zk-server
+go-zookeeper 3 go-zookeeper'"'"'s own tests against zk-server'
+
+stage_fmt() { cargo fmt --all --check; }
+stage_clippy() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
+stage_unit() { cargo test --workspace --exclude integration-tests --no-fail-fast; }
+stage_build() { cargo build --release --workspace --bins; }
+stage_integration() {
+  TEST_BIN_DIR=$target/release cargo test -p integration-tests --no-fail-fast -- --test-threads="$threads"
+}
+stage_kazoo() { integration-tests/suites/kazoo/run; }
+stage_go-zookeeper() { integration-tests/suites/go-zookeeper/run; }
+
+# What the stages need beside Rust. Where it cannot be had, the tests that need it say so themselves.
+prerequisites() {
+  local packages=()
+  need_rust
+  cargo fmt --version > /dev/null 2>&1 || packages+=(rustfmt)
+  cargo clippy --version > /dev/null 2>&1 || packages+=(rust-clippy)
+  command -v javac > /dev/null || packages+=(default-jdk-headless)
+  command -v mvn > /dev/null || packages+=(maven)
+  command -v go > /dev/null || packages+=(golang-go)
+  command -v nc > /dev/null || packages+=(netcat-openbsd)
+  command -v prometheus > /dev/null || packages+=(prometheus)
+  python3 -c 'import ensurepip, venv' 2> /dev/null || packages+=(python3-venv)
+  if [ ${#packages[@]} -gt 0 ]; then
+    install_packages "Missing on this machine: ${packages[*]}." "${packages[@]}" || true
+  fi
+}
+
+clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+passed=0 failed=0 skipped=0
+report=()
+
+# Adds up what a stage's log says: cargo's results and the closing lines of the foreign suites.
+count() { # log
+  local p f s
+  read -r p f s < <(awk '
+    /^test result:/ { p += $4; f += $6; s += $8 }
+    /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
+    END { print p + 0, f + 0, s + 0 }' "$1")
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  stage_failed=$f
+}
+
+run_stage() { # name minutes what
+  local name=$1 budget=$2 what=$3 start=$SECONDS status=0 took verdict=ok
+  echo
+  echo "==> $name: $what (budget $budget min)"
+  "stage_$name" 2>&1 | tee "$logs/$name.log"
+  status=${PIPESTATUS[0]}
+  took=$((SECONDS - start))
+  count "$logs/$name.log"
+  if [ "$status" -ne 0 ]; then
+    verdict=FAILED
+    # A stage that ended badly without naming a failed test is a failure of its own.
+    [ "$stage_failed" -gt 0 ] || failed=$((failed + 1))
+  elif [ "$took" -gt $((budget * 60)) ]; then
+    verdict='ok, over its budget'
+  fi
+  report+=("$(printf '%-14s %6s of %2d:00  %s' "$name" "$(clock $took)" "$budget" "$verdict")")
+}
+
+if [ "${1:-}" = --list ]; then
+  awk '{ name = $1; budget = $2; sub(/^[^ ]+ [^ ]+ /, ""); printf "%-14s %3d min  %s\n", name, budget, $0 }' <<< "$stages"
+  exit 0
+fi
+for wanted in "$@"; do
+  if ! grep -q "^$wanted " <<< "$stages"; then
+    echo "there is no stage $wanted; scripts/test.sh --list names them" >&2
+    exit 2
+  fi
+done
+
+prerequisites
+mkdir -p "$logs"
+: > "$TEST_SKIP_FILE"
+while read -r -u 3 name budget what; do
+  if [ $# -eq 0 ] || printf '%s\n' "$@" | grep -qx -- "$name"; then run_stage "$name" "$budget" "$what"; fi
+done 3<<< "$stages"
+
+# Tests that skipped themselves ended well for cargo.
+if [ -s "$TEST_SKIP_FILE" ]; then
+  own=$(wc -l < "$TEST_SKIP_FILE")
+  passed=$((passed - own)) skipped=$((skipped + own))
+  echo
+  sed 's/^/skipped: /' "$TEST_SKIP_FILE"
+fi
+echo
+printf '%s\n' "${report[@]}"
+printf '%-14s %6s of 60:00\n' total "$(clock $SECONDS)"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -8,4 +8,5 @@ pub mod jute;
 pub mod kafka;
 pub mod properties;
 pub mod records;
+pub mod telemetry;
 pub mod zk;

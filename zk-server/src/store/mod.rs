@@ -28,6 +28,8 @@ pub mod disk;
 pub mod epochs;
 pub mod error;
 pub mod facade;
+#[cfg(test)]
+mod golden_tests;
 pub mod image;
 pub mod names;
 pub mod purge;

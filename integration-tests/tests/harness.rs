@@ -1,7 +1,9 @@
 //! The harness itself: Apache's servers and tools start, answer and end.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test")]
 
 use integration_tests::java_or_skip;
 use integration_tests::peers::{JavaBroker, broker_count};
+use integration_tests::proc::run;
 use integration_tests::zk::ZkConfig;
 
 const CLI: &str = "org.apache.zookeeper.ZooKeeperMain";
@@ -58,4 +60,20 @@ fn java_broker_serves_its_tools() {
         )
         .success();
     assert!(created.contains("Created topic test."), "{created}");
+}
+
+#[test]
+fn a_java_program_compiles_and_runs_against_a_peer() {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("Say.java");
+    std::fs::write(
+        &source,
+        "public class Say { public static void main(String[] a) throws Exception {
+             System.out.println(a[0] + org.apache.zookeeper.ZooDefs.OpCode.multi); } }",
+    )
+    .unwrap();
+    let mut command = java.program("zookeeper-3.9.5", &source);
+    command.arg("multi is ");
+    assert_eq!(run(command, b"").success(), "multi is 14\n");
 }

@@ -16,15 +16,29 @@ use proto::zk::{ErrorCode, OpCode};
 use super::coverage::Coverage;
 
 /// What one side has shown so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Canon {
+    /// Milliseconds since 1970 at the start of the run.
+    started: i64,
     sessions: HashMap<i64, usize>,
     /// The time of each transaction, as any Stat has told it.
     times: HashMap<i64, i64>,
     pub(super) coverage: Coverage,
 }
 
+/// No run lasts longer; clocks of one machine differ by less.
+const AN_HOUR_MS: i64 = 3_600_000;
+
 impl Canon {
+    pub(super) fn new(started: i64) -> Self {
+        Self {
+            started,
+            sessions: HashMap::new(),
+            times: HashMap::new(),
+            coverage: Coverage::default(),
+        }
+    }
+
     pub(super) fn session(&mut self, id: i64) -> String {
         if id == 0 {
             return "none".to_owned();
@@ -42,7 +56,8 @@ impl Canon {
 
     fn time(&mut self, zxid: i64, time: i64) -> &'static str {
         if *self.times.entry(zxid).or_insert(time) == time {
-            ""
+            let possible = time == 0 || (time - self.started).abs() < AN_HOUR_MS;
+            if possible { "" } else { "(TIME IS WRONG)" }
         } else {
             "(TIME IS NOT ITS TRANSACTION'S)"
         }

@@ -53,10 +53,14 @@ impl Generator {
                 slot,
                 burst: vec![Request::close_session()],
             },
-            3..30 => {
+            5..30 => {
                 let burst = (0..2 + self.rng.below(6)).map(|_| self.request()).collect();
                 Step::Requests { slot, burst }
             }
+            3..5 => Step::Trickle {
+                slot,
+                burst: vec![self.request(), self.request()],
+            },
             30..33 => Step::Requests {
                 slot,
                 burst: vec![self.auth()],

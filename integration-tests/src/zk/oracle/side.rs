@@ -1,7 +1,11 @@
 //! One of the two servers: carries steps out and tells what came back.
-#![allow(clippy::disallowed_methods, reason = "drives real sockets")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "drives real sockets, reads the clock"
+)]
 
 use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::buf::Reader;
 use proto::jute::Jute;
@@ -36,11 +40,14 @@ pub struct Side {
 
 impl Side {
     pub fn new(addr: SocketAddr, slots: usize) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |t| t.as_millis() as i64);
         Self {
             addr,
             slots: (0..slots).map(|_| Slot::default()).collect(),
             replaced: Vec::new(),
-            canon: Canon::default(),
+            canon: Canon::new(now),
             next_xid: 1,
         }
     }
@@ -62,7 +69,10 @@ impl Side {
         let mut seen = Vec::new();
         match step {
             Step::Connect { slot, how } => self.connect(*slot, how, &mut seen),
-            Step::Requests { slot, burst } => self.requests(*slot, burst, &mut seen),
+            Step::Requests { slot, burst } => {
+                self.requests(*slot, burst, usize::MAX, &mut seen);
+            }
+            Step::Trickle { slot, burst } => self.requests(*slot, burst, 7, &mut seen),
             Step::Garbage { slot, bytes } => {
                 if let Some(mut conn) = self.slots[*slot].conn.take() {
                     conn.send(bytes);
@@ -176,7 +186,7 @@ impl Side {
         };
     }
 
-    fn requests(&mut self, slot: usize, burst: &[Request], seen: &mut Vec<String>) {
+    fn requests(&mut self, slot: usize, burst: &[Request], piece: usize, seen: &mut Vec<String>) {
         let mut bytes = Vec::new();
         let mut ops = Vec::new();
         for request in burst {
@@ -188,7 +198,9 @@ impl Side {
         let Some(conn) = &mut self.slots[slot].conn else {
             return;
         };
-        conn.send(&bytes);
+        for part in bytes.chunks(piece) {
+            conn.send(part);
+        }
         let mut replies = 0;
         while replies < ops.len() {
             match conn.receive() {

@@ -15,6 +15,8 @@ pub enum Step {
     Connect { slot: usize, how: Connect },
     /// Sends requests in one write and reads as many replies.
     Requests { slot: usize, burst: Vec<Request> },
+    /// The same a few bytes at a time, as a slow network would bring them.
+    Trickle { slot: usize, burst: Vec<Request> },
     /// Sends bytes that are no request; nothing is expected but an end.
     Garbage { slot: usize, bytes: Vec<u8> },
     /// Drops the connection; the session lives on.

@@ -12,6 +12,8 @@
 //! | `offsets` | committed offsets, their expiry |
 //! | `load` | replay of a partition of `__consumer_offsets` |
 //! | `timers` | every deadline of the coordinator |
+//! | `records` | the bytes of `__consumer_offsets` |
+//! | `runtime` | the driver: clock, log, waiting requests |
 //! | `coordinator` | ownership of partitions, and the door of each request |
 
 pub mod coordinator;
@@ -20,6 +22,8 @@ mod join;
 pub mod load;
 mod member;
 mod offsets;
+pub mod records;
+pub mod runtime;
 mod state;
 mod sync;
 mod timers;

@@ -1,10 +1,11 @@
 //! What all handlers share: one broker's parts, each with its one owner. No behaviour of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
 use crate::config::KafkaConfig;
+use crate::group::runtime::Groups;
 use crate::metadata::MetadataCache;
 
 /// One broker.
@@ -13,6 +14,8 @@ pub struct Broker {
     pub cluster_id: String,
     config: ArcSwap<KafkaConfig>,
     pub metadata: MetadataCache,
+    /// set once the logs are open
+    pub groups: OnceLock<Arc<Groups>>,
 }
 
 impl Broker {
@@ -22,6 +25,7 @@ impl Broker {
             cluster_id,
             config: ArcSwap::from_pointee(config),
             metadata: MetadataCache::default(),
+            groups: OnceLock::new(),
         }
     }
 

@@ -158,7 +158,7 @@ pub struct JoinReply {
 }
 
 impl JoinReply {
-    pub(super) fn error(member_id: &str, error: ErrorCode) -> Self {
+    pub fn error(member_id: &str, error: ErrorCode) -> Self {
         Self {
             error,
             member_id: member_id.into(),
@@ -192,7 +192,7 @@ pub struct SyncReply {
 }
 
 impl SyncReply {
-    pub(super) fn error(error: ErrorCode) -> Self {
+    pub fn error(error: ErrorCode) -> Self {
         Self {
             error,
             protocol_type: None,

@@ -44,6 +44,8 @@ struct State {
     coordinator: GroupCoordinator,
     waiting: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
+    /// when the timer's task wakes; `u64::MAX` while it is awake
+    wakes_at_ms: u64,
 }
 
 impl std::fmt::Debug for Groups {
@@ -62,6 +64,7 @@ impl Groups {
             coordinator,
             waiting: HashMap::new(),
             next_token: 0,
+            wakes_at_ms: u64::MAX,
         };
         let groups = Arc::new(Self {
             state: Mutex::new(state),
@@ -127,8 +130,14 @@ impl Groups {
                 Effect::Log { group, message } => info!("group {group}: {message}"),
             }
         }
+        let earlier = state
+            .coordinator
+            .next_deadline_ms()
+            .is_some_and(|due| due < state.wakes_at_ms);
         drop(state);
-        self.changed.notify_one();
+        if earlier {
+            self.changed.notify_one();
+        }
         for (id, partition, records) in appends {
             let groups = self.clone();
             let done: Done = Box::new(move |result| {
@@ -187,18 +196,18 @@ async fn run_timers(groups: Weak<Groups>) {
         let Some(strong) = groups.upgrade() else {
             return;
         };
-        let next = strong.lock().coordinator.next_deadline_ms();
         let now = strong.now();
-        let wait = match next {
-            Some(due) if due <= now.mono_ms => {
-                strong.ask(|coordinator, now| coordinator.tick(now));
-                continue;
-            }
-            Some(due) => Duration::from_millis(due - now.mono_ms).min(LONGEST),
-            None => LONGEST,
+        let wait = {
+            let mut state = strong.lock();
+            state.wakes_at_ms = state.coordinator.next_deadline_ms().unwrap_or(u64::MAX);
+            Duration::from_millis(state.wakes_at_ms.saturating_sub(now.mono_ms))
         };
+        if wait.is_zero() {
+            strong.ask(|coordinator, now| coordinator.tick(now));
+            continue;
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep(wait.min(LONGEST)) => {}
             () = strong.changed.notified() => {}
         }
     }

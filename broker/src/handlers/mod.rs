@@ -6,6 +6,17 @@
 //! it returns. Mirrors kafka.server.KafkaApis.handle.
 
 mod api_versions;
+mod delete_groups;
+mod describe_groups;
+mod groups;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod sync_group;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -94,7 +105,19 @@ macro_rules! api {
     };
 }
 
-static APIS: &[Api] = &[api!(ApiVersions, api_versions::handle)];
+static APIS: &[Api] = &[
+    api!(OffsetCommit, offset_commit::handle),
+    api!(OffsetFetch, offset_fetch::handle),
+    api!(JoinGroup, join_group::handle),
+    api!(Heartbeat, heartbeat::handle),
+    api!(LeaveGroup, leave_group::handle),
+    api!(SyncGroup, sync_group::handle),
+    api!(DescribeGroups, describe_groups::handle),
+    api!(ListGroups, list_groups::handle),
+    api!(ApiVersions, api_versions::handle),
+    api!(DeleteGroups, delete_groups::handle),
+    api!(OffsetDelete, offset_delete::handle),
+];
 
 /// Reads the body and calls the handler.
 fn typed<R: Request>(

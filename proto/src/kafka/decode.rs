@@ -1,4 +1,5 @@
-//! Reading values from a frame. Byte and text fields come out as slices of the frame.
+//! Reading values from a frame. Byte and text fields come out as slices that share the frame's
+//! memory, which is why this is not [`crate::buf::Reader`].
 //!
 //! Never panics; never makes room for more than the bytes left can fill. Java: `ByteBufferAccessor`
 //! and the generated `read` methods.

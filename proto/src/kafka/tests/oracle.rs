@@ -189,6 +189,25 @@ proptest! {
     }
 }
 
+fn same_default<M, O>()
+where
+    M: Message + std::fmt::Debug,
+    O: Default + std::fmt::Debug,
+{
+    let (a, b) = (format!("{:?}", M::default()), format!("{:?}", O::default()));
+    assert_eq!(plain(&a), plain(&b), "{a}\n{b}");
+}
+
+#[test]
+fn messages_start_with_the_oracle_s_defaults() {
+    macro_rules! check {
+        ($module:ident :: $name:ident) => {
+            same_default::<$module::$name, kafka_protocol::messages::$name>();
+        };
+    }
+    for_each_message!(check);
+}
+
 fn header_versions<O: oracle::HeaderVersion>(key: ApiKey, ours: impl Fn(ApiKey, i16) -> i16) {
     for version in key.versions().min..=key.versions().max {
         assert_eq!(

@@ -137,8 +137,8 @@ impl ZkClient {
 
     /// Authenticates this and all later connections. A refusal ends the session with
     /// `AuthFailed`.
-    pub async fn add_auth(&self, scheme: &str, auth: &[u8]) {
-        let (scheme, auth) = (scheme.to_owned(), auth.to_vec());
+    pub async fn add_auth(&self, scheme: &str, auth: Option<&[u8]>) {
+        let (scheme, auth) = (scheme.to_owned(), auth.map(<[u8]>::to_vec));
         let _ = self.commands.send(Command::AddAuth { scheme, auth }).await;
     }
 

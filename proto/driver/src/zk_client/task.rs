@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -43,6 +44,16 @@ impl ZkEvents {
     pub async fn recv(&mut self) -> Option<ZkEvent> {
         self.0.recv().await
     }
+
+    /// An event that is here already.
+    pub fn try_recv(&mut self) -> Option<ZkEvent> {
+        self.0.try_recv().ok()
+    }
+
+    /// [`Self::recv`] for those who share the receiver.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<ZkEvent>> {
+        self.0.poll_recv(context)
+    }
 }
 
 pub(super) type Answer = Result<Bytes, ErrorCode>;
@@ -55,7 +66,7 @@ pub(super) enum Command {
     },
     AddAuth {
         scheme: String,
-        auth: Vec<u8>,
+        auth: Option<Vec<u8>>,
     },
     Close,
 }
@@ -247,7 +258,9 @@ impl Task {
                 self.answers.insert(id, answer);
                 self.session.submit(now, id, request);
             }
-            Command::AddAuth { scheme, auth } => self.session.add_auth(now, &scheme, &auth),
+            Command::AddAuth { scheme, auth } => {
+                self.session.add_auth(now, &scheme, auth.as_deref())
+            }
             Command::Close => self.session.close(now),
         }
     }

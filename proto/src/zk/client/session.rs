@@ -74,7 +74,7 @@ pub struct Session {
     last_heard: u64,
     last_sent: u64,
     random: u64,
-    auth: Vec<(String, Vec<u8>)>,
+    auth: Vec<(String, Option<Vec<u8>>)>,
     watches: Watches,
     queue: Queue,
     events: VecDeque<Event>,
@@ -156,11 +156,12 @@ impl Session {
     }
 
     /// Authenticates this and every later connection.
-    pub fn add_auth(&mut self, now: u64, scheme: &str, auth: &[u8]) {
+    pub fn add_auth(&mut self, now: u64, scheme: &str, auth: Option<&[u8]>) {
         if !self.states.is_alive() {
             return;
         }
-        self.auth.push((scheme.to_owned(), auth.to_vec()));
+        self.auth
+            .push((scheme.to_owned(), auth.map(<[u8]>::to_vec)));
         if self.phase == Phase::Established {
             self.last_sent = now;
             self.send_auth(self.auth.len() - 1);
@@ -447,7 +448,7 @@ impl Session {
         let packet = AuthPacket {
             auth_type: 0,
             scheme,
-            auth: Some(auth),
+            auth: auth.as_deref(),
         };
         let body = packet.to_vec();
         self.queue.send_special(xid::AUTH, OpCode::Auth, &body);

@@ -179,7 +179,7 @@ fn a_lost_connection_fails_requests_and_sets_watches_again() {
     );
     assert_eq!(s.sent().len(), 2);
     s.answer(1, 77, ErrorCode::NoNode, b"");
-    s.session.add_auth(s.now, "digest", b"a:b");
+    s.session.add_auth(s.now, "digest", Some(b"a:b"));
     s.session.disconnected(s.now);
     let events = s.events();
     assert_eq!(
@@ -332,7 +332,7 @@ fn unheard_sessions_expire_here_when_asked_to() {
 fn refused_authentication_ends_the_session() {
     let mut s = Story::new(config());
     s.establish();
-    s.session.add_auth(s.now, "nosuch", b"");
+    s.session.add_auth(s.now, "nosuch", None);
     s.submit(1, OpCode::Sync, None);
     s.answer(xid::AUTH, 0, ErrorCode::AuthFailed, b"");
     assert_eq!(

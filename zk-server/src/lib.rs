@@ -1,7 +1,11 @@
 //! A ZooKeeper server: client protocol, files and operations of Apache ZooKeeper 3.4 to 3.9.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod pipeline;
+pub mod session;
 pub mod store;
 pub mod tree;
+pub mod watch;

@@ -1,4 +1,17 @@
 //! The server itself: one value that owns tree, sessions and watches, and turns inputs into
 //! outputs. It never reads a clock, opens a file or spawns.
 
+pub mod conn;
+mod connect;
+mod containers;
+pub mod inspect;
 pub mod io;
+pub mod server;
+pub mod settings;
+mod snapshots;
+pub mod stats;
+#[cfg(test)]
+mod stories;
+
+pub use server::{Event, Server};
+pub use settings::Settings;

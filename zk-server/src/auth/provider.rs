@@ -1,0 +1,106 @@
+//! The schemes that this server knows, and the identities that clients have proved (Java:
+//! `ProviderRegistry`, `AuthenticationProvider`).
+
+use proto::zk::acl::Id;
+
+use super::digest::Algorithm;
+use super::{digest, ip};
+
+/// An identity of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub scheme: Box<str>,
+    pub id: Box<str>,
+}
+
+impl Identity {
+    pub fn new(scheme: &str, id: &str) -> Self {
+        Self {
+            scheme: scheme.into(),
+            id: id.into(),
+        }
+    }
+
+    pub fn as_id(&self) -> Id<'_> {
+        Id::new(&self.scheme, &self.id)
+    }
+}
+
+/// What the configuration says about authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Providers {
+    /// `zookeeper.skipACL`
+    pub skip_acl: bool,
+    /// `zookeeper.DigestAuthenticationProvider.enabled`
+    pub digest_enabled: bool,
+    pub digest_algorithm: Algorithm,
+    /// `zookeeper.DigestAuthenticationProvider.superDigest`
+    pub super_digest: Option<String>,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self {
+            skip_acl: false,
+            digest_enabled: true,
+            digest_algorithm: Algorithm::Sha1,
+            super_digest: None,
+        }
+    }
+}
+
+impl Providers {
+    pub fn knows(&self, scheme: &str) -> bool {
+        scheme == "ip" || (scheme == "digest" && self.digest_enabled)
+    }
+
+    /// May an ACL name this id of this scheme?
+    pub fn is_valid(&self, id: Id<'_>) -> bool {
+        match id.scheme {
+            "ip" => ip::is_valid(id.id),
+            "digest" => self.digest_enabled && digest::is_valid(id.id),
+            _ => false,
+        }
+    }
+
+    /// Does an identity of the same scheme match what an ACL says?
+    pub fn matches(&self, scheme: &str, id: &str, expression: &str) -> bool {
+        match scheme {
+            "ip" => ip::matches(id, expression),
+            "digest" => self.digest_enabled && id == expression,
+            _ => false,
+        }
+    }
+
+    /// Does an ACL entry with scheme `auth` stand for identities of this scheme?
+    pub fn is_authenticated(&self, scheme: &str) -> bool {
+        scheme == "digest" && self.digest_enabled
+    }
+
+    /// The identities that an `auth` request proves; `None` is a failure. `address` is the
+    /// client's.
+    pub fn authenticate(&self, scheme: &str, auth: &[u8], address: &str) -> Option<Vec<Identity>> {
+        match scheme {
+            "ip" => Some(vec![Identity::new("ip", address)]),
+            "digest" if self.digest_enabled => {
+                let id = digest::generate(self.digest_algorithm, &String::from_utf8_lossy(auth));
+                let mut ids = Vec::new();
+                if self.super_digest.as_ref() == Some(&id) {
+                    ids.push(Identity::new("super", ""));
+                }
+                ids.push(Identity::new("digest", &id));
+                Some(ids)
+            }
+            _ => None,
+        }
+    }
+
+    /// The name that `whoAmI` shows.
+    pub fn user_name<'a>(&self, id: Id<'a>) -> &'a str {
+        match id.scheme {
+            "ip" => id.id,
+            "digest" if self.digest_enabled => id.id.split(':').next().unwrap_or_default(),
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The first frame of a connection: a new session, or an old one resumed (Java:
+//! `ZooKeeperServer.processConnectRequest`, `finishSessionInit`).
+
+use proto::jute::Jute;
+use proto::zk::request::ConnectRequest;
+use proto::zk::response::ConnectResponse;
+
+use crate::pipeline::request::Write;
+use crate::session::id::password;
+
+use super::conn::Phase;
+use super::io::Output;
+use super::server::{Event, Server};
+
+impl Server {
+    pub(super) fn connect(&mut self, slot: u32, frame: &[u8], out: &mut Vec<Output>) {
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let id = conn.id;
+        let Ok((request, knows_read_only)) = ConnectRequest::read_lenient(frame) else {
+            self.event(Event::Malformed { conn: id });
+            return self.close(slot, out);
+        };
+        self.stats.connection_requests += 1;
+        let ours = self.db.last_zxid().0;
+        if request.last_zxid_seen > ours {
+            let seen = request.last_zxid_seen;
+            self.event(Event::ClientAhead {
+                conn: id,
+                seen,
+                ours,
+            });
+            return self.close(slot, out);
+        }
+        let timeout = request
+            .timeout
+            .max(self.settings.min_session_timeout_ms)
+            .min(self.settings.max_session_timeout_ms);
+        conn.knows_read_only = knows_read_only;
+        conn.timeout_ms = timeout;
+        if request.session_id == 0 {
+            let session = self.next_session;
+            self.next_session += 1;
+            conn.session = session;
+            conn.phase = Phase::Connecting;
+            self.by_session.insert(session, slot);
+            self.tracker.track(session, timeout);
+            self.propose_for(slot, 0, &Write::CreateSession { timeout }, 0, out);
+        } else {
+            self.resume(slot, &request, timeout, out);
+        }
+    }
+
+    fn resume(
+        &mut self,
+        slot: u32,
+        request: &ConnectRequest<'_>,
+        timeout: i32,
+        out: &mut Vec<Output>,
+    ) {
+        let session = request.session_id;
+        self.stats.connection_revalidations += 1;
+        let valid = request.password == Some(&password(session)[..])
+            && self.tracker.touch(session, timeout);
+        if valid {
+            // Unlike Java only for one who knows the password.
+            if let Some(old) = self.by_session.insert(session, slot) {
+                self.close(old, out);
+                self.by_session.insert(session, slot);
+            }
+            if let Some(conn) = self.conns.get_mut(slot) {
+                conn.session = session;
+            }
+        }
+        self.finish_session_init(slot, valid, out);
+    }
+
+    /// Tells the client its session, or that it has none any more.
+    pub(crate) fn finish_session_init(&mut self, slot: u32, valid: bool, out: &mut Vec<Output>) {
+        let Some(conn) = self.conns.writer(slot) else {
+            return;
+        };
+        let password = if valid {
+            password(conn.session)
+        } else {
+            [0; 16]
+        };
+        let start = conn.out.len();
+        conn.out.extend_from_slice(&[0; 4]);
+        ConnectResponse {
+            protocol_version: 0,
+            timeout: if valid { conn.timeout_ms } else { 0 },
+            session_id: if valid { conn.session } else { 0 },
+            password: Some(&password),
+            read_only: false,
+        }
+        .write(&mut conn.out);
+        if !conn.knows_read_only {
+            conn.out.pop();
+        }
+        let len = (conn.out.len() - start - 4) as u32;
+        conn.out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+        self.stats.packets_sent += 1;
+        if valid {
+            conn.phase = Phase::Open;
+        } else {
+            self.close(slot, out);
+        }
+    }
+}

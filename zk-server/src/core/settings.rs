@@ -1,0 +1,80 @@
+//! What the configuration means to the core. `config/` fills it in; each field names its key.
+
+use crate::auth::Providers;
+use crate::tree::EphemeralTypes;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// first byte of session ids; 1 for a standalone server, as in Java
+    pub server_id: i64,
+    /// `tickTime`
+    pub tick_time_ms: u64,
+    /// `minSessionTimeout`
+    pub min_session_timeout_ms: i32,
+    /// `maxSessionTimeout`
+    pub max_session_timeout_ms: i32,
+    pub providers: Providers,
+    /// `extendedTypesEnabled`, `emulate353TTLNodes`
+    pub types: EphemeralTypes,
+    /// `zookeeper.digest.enabled`
+    pub digest_enabled: bool,
+    /// `zookeeper.closeSessionTxn.enabled`
+    pub close_session_txn: bool,
+    /// `enforceQuota`
+    pub enforce_quota: bool,
+    /// `reconfigEnabled`
+    pub reconfig_enabled: bool,
+    /// `snapCount`
+    pub snap_count: u64,
+    /// `snapSizeLimitInKb`, in bytes; 0 for none
+    pub snap_size_bytes: u64,
+    /// `globalOutstandingLimit`
+    pub global_outstanding_limit: usize,
+    /// `zookeeper.request_throttle_max_requests`; 0 for none
+    pub throttle_max_requests: usize,
+    /// `zookeeper.throttled_op_wait_time` in milliseconds; 0 for none
+    pub throttled_op_wait_ms: u64,
+    /// `zookeeper.largeRequestThreshold`; none is Java's -1
+    pub large_request_threshold: Option<usize>,
+    /// `zookeeper.largeRequestMaxBytes`
+    pub large_request_max_bytes: usize,
+    /// `jute.maxbuffer`: what clients can read
+    pub max_buffer: usize,
+    /// `znode.container.checkIntervalMs`
+    pub container_check_interval_ms: u64,
+    /// `znode.container.maxPerMinute`
+    pub container_max_per_minute: u64,
+    /// `znode.container.maxNeverUsedIntervalMs`; 0 for never
+    pub container_max_never_used_ms: i64,
+    /// for the spread of snapshots over servers
+    pub seed: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server_id: 1,
+            tick_time_ms: 3000,
+            min_session_timeout_ms: 6000,
+            max_session_timeout_ms: 60_000,
+            providers: Providers::default(),
+            types: EphemeralTypes::default(),
+            digest_enabled: true,
+            close_session_txn: true,
+            enforce_quota: false,
+            reconfig_enabled: false,
+            snap_count: 100_000,
+            snap_size_bytes: 4 << 30,
+            global_outstanding_limit: 1000,
+            throttle_max_requests: 0,
+            throttled_op_wait_ms: 0,
+            large_request_threshold: None,
+            large_request_max_bytes: 100 << 20,
+            max_buffer: 0xfffff,
+            container_check_interval_ms: 60_000,
+            container_max_per_minute: 10_000,
+            container_max_never_used_ms: 0,
+            seed: 0,
+        }
+    }
+}

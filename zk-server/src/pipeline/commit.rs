@@ -1,0 +1,238 @@
+//! Applies what is committed, in zxid order, and answers the writers (Java: the second half of
+//! `SyncRequestProcessor`, `FinalRequestProcessor`).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use proto::jute::Jute;
+use proto::zk::OpCode;
+use proto::zk::multi::MultiHeader;
+use proto::zk::response::ReplyHeader;
+
+use crate::core::conn::Waiting;
+use crate::core::io::{ConnId, Output};
+use crate::core::server::Server;
+use crate::tree::Applied;
+
+use super::reply;
+use super::watches::Delivery;
+
+/// Who waits for a write.
+#[derive(Debug)]
+pub(crate) struct Requester {
+    pub(crate) slot: u32,
+    pub(crate) conn: ConnId,
+    pub(crate) xid: i32,
+    pub(crate) at_us: u64,
+    /// its bytes, when it counts as a large request
+    pub(crate) large: usize,
+}
+
+/// A write that has its zxid and waits to be durable.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    pub(crate) zxid: i64,
+    /// what was asked for; the record may be an error instead
+    pub(crate) op: OpCode,
+    pub(crate) session: i64,
+    pub(crate) record: Bytes,
+    pub(crate) requester: Option<Requester>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Proposals(VecDeque<Proposal>);
+
+impl Proposals {
+    pub(crate) fn push(&mut self, proposal: Proposal) {
+        debug_assert!(self.0.back().is_none_or(|last| last.zxid < proposal.zxid));
+        self.0.push_back(proposal);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn pop_to(&mut self, zxid: i64) -> Option<Proposal> {
+        if self.0.front()?.zxid <= zxid {
+            self.0.pop_front()
+        } else {
+            None
+        }
+    }
+}
+
+impl Server {
+    /// Everything up to `zxid` is durable.
+    pub(crate) fn commit_to(&mut self, zxid: i64, out: &mut Vec<Output>) {
+        while let Some(proposal) = self.proposals.pop_to(zxid) {
+            self.commit(&proposal, out);
+        }
+    }
+
+    fn commit(&mut self, proposal: &Proposal, out: &mut Vec<Output>) {
+        let mut delivery = Delivery {
+            watches: &mut self.watches,
+            conns: &mut self.conns,
+            providers: &self.settings.providers,
+            stats: &mut self.stats,
+        };
+        let (header, applied) = self
+            .db
+            .apply(&proposal.record, &mut delivery)
+            .expect("a record that prep has made can be applied");
+        self.overlay.applied(proposal.zxid);
+        if proposal.op == OpCode::CloseSession {
+            self.tracker.remove(proposal.session);
+        }
+        match &proposal.requester {
+            Some(requester) => {
+                self.large_bytes -= requester.large;
+                let there = self.conns.get(requester.slot);
+                if there.is_some_and(|conn| conn.id == requester.conn) {
+                    self.answer_write(proposal, requester, header.op, &applied, out);
+                } else if proposal.op == OpCode::CloseSession {
+                    self.close_connection_of(proposal.session, out);
+                }
+            }
+            None if proposal.op == OpCode::CloseSession => {
+                self.close_connection_of(proposal.session, out);
+            }
+            None => {}
+        }
+        if self.snapshots.applied(proposal.zxid) {
+            self.stats.snapshots += 1;
+            let image = self.db.image();
+            out.push(Output::Snapshot { image });
+        }
+    }
+
+    fn close_connection_of(&mut self, session: i64, out: &mut Vec<Output>) {
+        if let Some(&slot) = self.by_session.get(&session) {
+            self.close(slot, out);
+        }
+    }
+
+    fn answer_write(
+        &mut self,
+        proposal: &Proposal,
+        requester: &Requester,
+        txn_op: i32,
+        applied: &Applied<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let slot = requester.slot;
+        let zxid = self.db.last_zxid().0;
+        let latency = self.now.mono_us.saturating_sub(requester.at_us);
+        self.stats.latency.add(latency);
+        self.stats.update_latency.add(latency);
+        if proposal.op == OpCode::CreateSession {
+            self.finish_session_init(slot, true, out);
+        } else if let Some(conn) = self.conns.writer(slot) {
+            let start = conn.out.len();
+            let failed = txn_op == OpCode::Error.code();
+            let header = ReplyHeader {
+                xid: requester.xid,
+                zxid,
+                // The parts of a multi carry their own codes.
+                err: if proposal.op == OpCode::Multi && !failed {
+                    0
+                } else {
+                    applied.err
+                },
+            };
+            reply::frame(&mut conn.out, header, |out| {
+                if !failed {
+                    body(proposal.op, applied, out);
+                }
+            });
+            self.stats.packets_sent += 1;
+            self.stats.response(conn.out.len() - start - 4);
+        }
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let (from, now) = (requester.at_us, self.now.mono_us);
+        conn.stats
+            .answered(requester.xid, zxid, short_name(proposal.op), from, now);
+        let head = conn.queue.pop_front();
+        debug_assert!(matches!(head, Some(Waiting::Write(z)) if z == proposal.zxid));
+        if proposal.op == OpCode::CloseSession {
+            return self.close(slot, out);
+        }
+        if proposal.op == OpCode::CreateSession && !conn.queue.is_empty() {
+            self.hold_all(slot);
+        }
+        self.drain(slot, out);
+        self.resume_if_idle(slot, out);
+    }
+}
+
+/// What follows the header of a successful write's reply.
+fn body(op: OpCode, applied: &Applied<'_>, out: &mut Vec<u8>) {
+    match op {
+        OpCode::Create => applied.path.write(out),
+        OpCode::Create2 | OpCode::CreateTtl | OpCode::CreateContainer => {
+            applied.path.write(out);
+            applied.stat.write(out);
+        }
+        OpCode::SetData | OpCode::SetAcl => applied.stat.write(out),
+        OpCode::Multi => {
+            for sub in &applied.multi {
+                multi_result(sub, out);
+            }
+            MultiHeader::END.write(out);
+        }
+        _ => {}
+    }
+}
+
+fn multi_result(sub: &Applied<'_>, out: &mut Vec<u8>) {
+    let op = OpCode::from_code(sub.op).unwrap_or(OpCode::Error);
+    // Java tells all creations but the first kind as create2.
+    let told = match op {
+        OpCode::CreateTtl | OpCode::CreateContainer => OpCode::Create2,
+        op => op,
+    };
+    let err = if op == OpCode::Error { sub.err } else { 0 };
+    MultiHeader {
+        op: told.code(),
+        done: false,
+        err,
+    }
+    .write(out);
+    match op {
+        OpCode::Error => err.write(out),
+        op => body(op, sub, out),
+    }
+}
+
+/// What `cons` shows as the last operation.
+pub(crate) fn short_name(op: OpCode) -> &'static str {
+    match op {
+        OpCode::Ping => "PING",
+        OpCode::CreateSession => "SESS",
+        OpCode::Multi => "MULT",
+        OpCode::MultiRead => "MLTR",
+        OpCode::Create | OpCode::Create2 | OpCode::CreateTtl | OpCode::CreateContainer => "CREA",
+        OpCode::Delete | OpCode::DeleteContainer => "DELE",
+        OpCode::SetData => "SETD",
+        OpCode::Reconfig => "RECO",
+        OpCode::SetAcl => "SETA",
+        OpCode::CloseSession => "CLOS",
+        OpCode::Sync => "SYNC",
+        OpCode::Check => "CHEC",
+        OpCode::Exists => "EXIS",
+        OpCode::GetData => "GETD",
+        OpCode::SetWatches => "SETW",
+        OpCode::SetWatches2 => "STW2",
+        OpCode::AddWatch => "ADDW",
+        OpCode::GetAcl => "GETA",
+        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
+        OpCode::GetAllChildrenNumber => "GETACN",
+        OpCode::CheckWatches => "CHKW",
+        OpCode::RemoveWatches => "REMW",
+        OpCode::WhoAmI => "HOMI",
+        OpCode::GetEphemerals => "GETE",
+        _ => "NA",
+    }
+}

@@ -1,0 +1,382 @@
+//! Sorts requests: writes to `prep` at once, reads to the tree unless something of their own
+//! connection stands before them (Java: `ZooKeeperServer.processPacket`, `RequestThrottler`).
+//!
+//! Replies leave in the order of requests. Only authentication answers at once, as in Java.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use proto::buf::Reader;
+use proto::jute::Jute;
+use proto::zk::request::{AuthPacket, RequestHeader};
+use proto::zk::{ErrorCode, OpCode};
+
+use crate::core::conn::Waiting;
+use crate::core::io::Output;
+use crate::core::server::{Event, Server};
+use crate::tree::data_tree::At;
+
+use super::commit::{Proposal, Requester};
+use super::prep::Prep;
+use super::reply;
+use super::request::{Write, is_write};
+
+/// A request's header and where its body starts.
+const HEADER: usize = 8;
+
+/// The operations that a client may ask for (Java: `Request.isValid`; it also lets
+/// `createSession` through, which no client sends).
+fn valid(op: i32) -> Option<OpCode> {
+    OpCode::from_code(op).filter(|op| {
+        !matches!(
+            op,
+            OpCode::Notification
+                | OpCode::Check
+                | OpCode::Auth
+                | OpCode::Sasl
+                | OpCode::CreateSession
+                | OpCode::Error
+        )
+    })
+}
+
+impl Server {
+    pub(crate) fn request(
+        &mut self,
+        slot: u32,
+        frames: &Bytes,
+        range: Range<usize>,
+        out: &mut Vec<Output>,
+    ) {
+        let frame = &frames[range.clone()];
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let (id, session, timeout) = (conn.id, conn.session, conn.timeout_ms);
+        let Ok(header) = RequestHeader::read(&mut Reader::new(frame)) else {
+            self.event(Event::Malformed { conn: id });
+            return self.close(slot, out);
+        };
+        let body = &frame[HEADER..];
+        if header.op == OpCode::Auth.code() {
+            return self.authenticate(slot, header.xid, body, out);
+        }
+        if header.op == OpCode::Sasl.code() {
+            return self.sasl(slot, header.xid);
+        }
+        let large = self.large(frame.len());
+        if large > 0 && self.large_bytes + large > self.settings.large_request_max_bytes {
+            self.stats.large_requests_rejected += 1;
+            self.event(Event::LargeRequestRefused {
+                conn: id,
+                bytes: large,
+            });
+            return self.close(slot, out);
+        }
+        // A request of a session that is gone or going is dropped without a word.
+        if !self.tracker.touch(session, timeout) {
+            return;
+        }
+        let at_us = self.now.mono_us;
+        let write = valid(header.op).filter(|&op| is_write(op));
+        let hold = self
+            .conns
+            .get(slot)
+            .is_some_and(|c| c.throttled || (write.is_none() && !c.queue.is_empty()));
+        if hold {
+            return self.hold(slot, frames.slice(range), at_us);
+        }
+        match write {
+            None => self.answer(slot, header, body, at_us, out),
+            Some(_) if self.throttle_is_full() => {
+                self.hold_all(slot);
+                self.hold(slot, frames.slice(range), at_us);
+            }
+            Some(op) => match Write::read(op, body) {
+                Ok(write) => {
+                    self.propose_for(slot, header.xid, &write, frame.len(), out);
+                }
+                Err(_) => {
+                    let idle = self.conns.get(slot).is_some_and(|c| c.queue.is_empty());
+                    if idle {
+                        self.refuse(slot, header.xid, ErrorCode::MarshallingError);
+                    } else {
+                        self.hold_all(slot);
+                        self.hold(slot, frames.slice(range), at_us);
+                    }
+                }
+            },
+        }
+    }
+
+    /// The bytes of a frame that count as a large request.
+    pub(crate) fn large(&self, len: usize) -> usize {
+        match self.settings.large_request_threshold {
+            Some(threshold) if len > threshold => len,
+            _ => 0,
+        }
+    }
+
+    fn hold(&mut self, slot: u32, frame: Bytes, at_us: u64) {
+        self.large_bytes += self.large(frame.len());
+        self.held += 1;
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.queue.push_back(Waiting::Request { frame, at_us });
+        }
+    }
+
+    /// From here on everything of the connection waits its turn, writes too.
+    pub(crate) fn hold_all(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            if !conn.throttled {
+                conn.throttled = true;
+                self.throttled.push_back(conn.id);
+            }
+        }
+    }
+
+    fn throttle_is_full(&self) -> bool {
+        let max = self.settings.throttle_max_requests;
+        max > 0 && self.proposals.len() >= max
+    }
+
+    /// Goes on with connections that the throttle held back.
+    pub(crate) fn wake_throttled(&mut self, out: &mut Vec<Output>) {
+        for _ in 0..self.throttled.len() {
+            if self.throttle_is_full() {
+                return;
+            }
+            let Some(id) = self.throttled.pop_front() else {
+                return;
+            };
+            if let Some(slot) = self.slot_of(id) {
+                self.drain(slot, out);
+                if self.conns.get(slot).is_some_and(|c| c.throttled) {
+                    self.throttled.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// Does what waits at the head of a connection's queue, up to the next uncommitted write.
+    pub(crate) fn drain(&mut self, slot: u32, out: &mut Vec<Output>) {
+        loop {
+            let full = self.throttle_is_full();
+            let Some(conn) = self.conns.get_mut(slot) else {
+                return;
+            };
+            match conn.queue.front() {
+                Some(Waiting::Request { frame, .. }) if !full || !writes(frame) => {}
+                _ => break,
+            }
+            let Some(Waiting::Request { frame, at_us }) = conn.queue.pop_front() else {
+                return;
+            };
+            self.held -= 1;
+            self.large_bytes -= self.large(frame.len());
+            self.held_request(slot, &frame, at_us, out);
+        }
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.throttled = conn.throttled
+                && conn
+                    .queue
+                    .iter()
+                    .any(|w| matches!(w, Waiting::Request { .. }));
+        }
+    }
+
+    fn held_request(&mut self, slot: u32, frame: &Bytes, at_us: u64, out: &mut Vec<Output>) {
+        let Ok(header) = RequestHeader::read(&mut Reader::new(frame)) else {
+            return self.close(slot, out);
+        };
+        let body = &frame[HEADER..];
+        if matches!(
+            OpCode::from_code(header.op),
+            Some(OpCode::Auth | OpCode::Sasl)
+        ) {
+            // Sent before the session was there.
+            return self.request(slot, frame, 0..frame.len(), out);
+        }
+        let Some(op) = valid(header.op).filter(|&op| is_write(op)) else {
+            return self.answer(slot, header, body, at_us, out);
+        };
+        let limit = self.settings.throttled_op_wait_ms * 1000;
+        let waited = self.now.mono_us.saturating_sub(at_us);
+        if limit > 0 && waited > limit && op != OpCode::CloseSession {
+            self.stats.throttled_ops += 1;
+            return self.refuse(slot, header.xid, ErrorCode::ThrottledOp);
+        }
+        match Write::read(op, body) {
+            Ok(write) => {
+                let zxid = self.propose(slot, header.xid, &write, frame.len(), at_us, out);
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.queue.push_front(Waiting::Write(zxid));
+                }
+            }
+            Err(_) => self.refuse(slot, header.xid, ErrorCode::MarshallingError),
+        }
+    }
+
+    /// Answers with an error and nothing else.
+    pub(crate) fn refuse(&mut self, slot: u32, xid: i32, err: ErrorCode) {
+        let zxid = self.db.last_zxid().0;
+        if let Some(conn) = self.conns.writer(slot) {
+            reply::error(&mut conn.out, xid, zxid, err);
+            self.stats.packets_sent += 1;
+        }
+    }
+
+    fn authenticate(&mut self, slot: u32, xid: i32, body: &[u8], out: &mut Vec<Output>) {
+        let Some(conn) = self.conns.get_mut(slot) else {
+            return;
+        };
+        let id = conn.id;
+        let Ok(packet) = AuthPacket::from_bytes(body) else {
+            self.event(Event::Malformed { conn: id });
+            return self.close(slot, out);
+        };
+        let address = crate::auth::ip::host_address(conn.peer.ip());
+        let auth = packet.auth.unwrap_or_default();
+        let proved = self
+            .settings
+            .providers
+            .authenticate(packet.scheme, auth, &address);
+        let ok = proved.is_some();
+        for identity in proved.unwrap_or_default() {
+            if !conn.ids.contains(&identity) {
+                conn.ids.push(identity);
+            }
+        }
+        if let Some(conn) = self.conns.writer(slot) {
+            let err = if ok {
+                ErrorCode::Ok
+            } else {
+                ErrorCode::AuthFailed
+            };
+            reply::error(&mut conn.out, xid, 0, err);
+            self.stats.packets_sent += 1;
+        }
+        if !ok {
+            self.stats.auth_failed += 1;
+            let scheme = packet.scheme.to_owned();
+            self.event(Event::AuthFailed { conn: id, scheme });
+            self.close(slot, out);
+        }
+    }
+
+    /// What a server without SASL answers: yes, with an empty token.
+    fn sasl(&mut self, slot: u32, xid: i32) {
+        if let Some(conn) = self.conns.writer(slot) {
+            reply::ok(&mut conn.out, xid, 0, |out| None::<&[u8]>.write(out));
+            self.stats.packets_sent += 1;
+        }
+    }
+
+    /// Prepares a client's write; its reply takes its place in the connection's queue.
+    pub(crate) fn propose_for(
+        &mut self,
+        slot: u32,
+        xid: i32,
+        write: &Write<'_>,
+        bytes: usize,
+        out: &mut Vec<Output>,
+    ) {
+        let zxid = self.propose(slot, xid, write, bytes, self.now.mono_us, out);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.queue.push_back(Waiting::Write(zxid));
+        }
+    }
+
+    fn propose(
+        &mut self,
+        slot: u32,
+        xid: i32,
+        write: &Write<'_>,
+        bytes: usize,
+        at_us: u64,
+        out: &mut Vec<Output>,
+    ) -> i64 {
+        let large = self.large(bytes);
+        self.large_bytes += large;
+        let conn = self.conns.get(slot);
+        let requester = conn.map(|conn| Requester {
+            slot,
+            conn: conn.id,
+            xid,
+            at_us,
+            large,
+        });
+        let session = conn.map_or(0, |conn| conn.session);
+        self.prepare(session, xid, write, bytes, requester, out)
+    }
+
+    /// A write of the server itself: an expired session, a container without children.
+    pub(crate) fn propose_internal(
+        &mut self,
+        session: i64,
+        write: &Write<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        self.prepare(session, 0, write, 0, None, out);
+    }
+
+    /// Closes a session without a request of its client.
+    pub(crate) fn close_session_of(&mut self, session: i64, out: &mut Vec<Output>) {
+        self.propose_internal(session, &Write::CloseSession, out);
+    }
+
+    fn prepare(
+        &mut self,
+        session: i64,
+        xid: i32,
+        write: &Write<'_>,
+        bytes: usize,
+        requester: Option<Requester>,
+        out: &mut Vec<Output>,
+    ) -> i64 {
+        self.last_assigned += 1;
+        let zxid = self.last_assigned;
+        let ids = requester
+            .as_ref()
+            .and_then(|r| self.conns.get(r.slot))
+            .map_or(&[][..], |conn| &conn.ids);
+        let record: Bytes = Prep {
+            tree: self.db.tree(),
+            overlay: &mut self.overlay,
+            settings: &self.settings,
+            ids,
+            at: At {
+                session,
+                zxid,
+                time: self.now.wall_ms,
+            },
+            quota_events: &mut self.quota_events,
+        }
+        .record(xid, write, bytes)
+        .into();
+        let op = write.op();
+        if op == OpCode::CloseSession {
+            self.tracker.set_closing(session);
+        }
+        out.push(Output::Append {
+            zxid: crate::core::io::Zxid(zxid),
+            record: record.clone(),
+        });
+        if self.snapshots.appended(zxid, record.len()) {
+            out.push(Output::RollLog);
+        }
+        self.proposals.push(Proposal {
+            zxid,
+            op,
+            session,
+            record,
+            requester,
+        });
+        zxid
+    }
+}
+
+fn writes(frame: &[u8]) -> bool {
+    RequestHeader::read(&mut Reader::new(frame))
+        .is_ok_and(|header| valid(header.op).is_some_and(is_write))
+}

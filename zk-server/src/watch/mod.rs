@@ -1,0 +1,5 @@
+//! Who wants to hear of which path (Java: `WatchManager`, `WatchStats`, `WatcherMode`).
+
+pub mod table;
+
+pub use table::{Mode, Watches};

@@ -53,3 +53,7 @@ for snap in data/version-2/snapshot.* snapshot.*; do
   "${java[@]}" "$tools" $server.SnapshotFormatter -d "$snap" >"text/$name.d.txt" 2>/dev/null
   "${java[@]}" "$tools" $server.SnapshotFormatter -json "$snap" 2>/dev/null | sed 's/"timestamp":[0-9]*/"timestamp":0/' >"text/$name.json"
 done
+if [ "$version" = 3.9.5 ]; then
+  "${java[@]}" "$tools" $server.SnapshotComparer -l data/version-2/snapshot.1b -r data/version-2/snapshot.3c -b 2 -n 1 |
+    grep -v '^Deserialized\|^Processed' >text/compare.1b.3c.txt
+fi

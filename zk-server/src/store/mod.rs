@@ -16,6 +16,7 @@
 //! | [`cut`] | giving up the end of the log, with a copy kept | `FileTxnLog.truncate` |
 //! | [`purge`] | removing what no start needs | `PurgeTxnLog` |
 //! | [`epochs`] | `currentEpoch`, `acceptedEpoch` | `QuorumPeer` |
+//! | [`toolkit`] | what the command line tools print | `TxnLogToolkit`, `SnapshotFormatter` |
 //! | [`facade`] | [`Store`]: all of it for the log thread | `FileTxnSnapLog` |
 
 #![allow(
@@ -43,6 +44,7 @@ pub mod snapshot;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod toolkit;
 pub mod txnlog;
 
 pub use disk::{Disk, DiskFile};

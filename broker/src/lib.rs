@@ -6,4 +6,5 @@ pub mod handlers;
 pub mod log;
 pub mod metadata;
 pub mod net;
+pub mod shard;
 pub mod state;

@@ -8,6 +8,8 @@ pub mod database;
 pub mod digest;
 pub mod ephemeral;
 pub mod image;
+#[cfg(test)]
+mod model_tests;
 pub mod nodes;
 pub mod quota;
 pub mod txn;

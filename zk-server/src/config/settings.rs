@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proto::properties::{Place, Properties};
 
+use crate::auth::digest::Algorithm;
+
 use super::error::ConfigError;
 use super::flags::JvmFlags;
 use super::quorum::{QuorumConfig, Role, peer_role};
@@ -70,6 +72,8 @@ pub struct Limits {
     pub global_outstanding: u32,
     /// 0: no limit
     pub throttle_max_requests: u32,
+    /// 0: never
+    pub throttled_op_wait_ms: u64,
     pub large_request_max_bytes: u64,
     /// `None`: no request is large
     pub large_request_threshold: Option<u64>,
@@ -86,6 +90,7 @@ pub struct Core {
     pub digest_enabled: bool,
     pub close_session_txn: bool,
     pub digest_auth: bool,
+    pub digest_algorithm: Algorithm,
     pub super_digest: Option<String>,
     pub container_check_interval_ms: u64,
     pub container_max_per_minute: u32,
@@ -174,7 +179,7 @@ impl Config {
             server_id,
             quorum,
             limits: limits(&mut set),
-            core: core(&mut set),
+            core: core(&mut set)?,
             files: files(&mut set),
             four_letter: four_letter(&set),
             admin: admin(&mut set)?,
@@ -410,14 +415,23 @@ fn limits(set: &mut Resolved) -> Limits {
         keep_alive: set.bool("clientTcpKeepAlive"),
         global_outstanding: at_least_0(set.int("globalOutstandingLimit")).max(1),
         throttle_max_requests: at_least_0(set.int("request_throttle_max_requests")),
+        throttled_op_wait_ms: u64::from(at_least_0(set.int("throttled_op_wait_time"))),
         large_request_max_bytes: u64::from(at_least_0(set.int("largeRequestMaxBytes"))),
         large_request_threshold: u64::try_from(set.int("largeRequestThreshold")).ok(),
     }
 }
 
-fn core(set: &mut Resolved) -> Core {
+fn core(set: &mut Resolved) -> Result<Core, ConfigError> {
     let super_digest = set.text("DigestAuthenticationProvider.superDigest");
-    Core {
+    let algorithm = set.text("DigestAuthenticationProvider.digestAlg");
+    let Some(digest_algorithm) = Algorithm::from_name(&algorithm) else {
+        return Err(ConfigError::invalid(format!(
+            "{}: not a digest algorithm: write SHA1, SHA-256, SHA-384 or SHA-512.",
+            at(set, "DigestAuthenticationProvider.digestAlg")
+        )));
+    };
+    Ok(Core {
+        digest_algorithm,
         skip_acl: set.text("skipACL") == "yes",
         enforce_quota: set.bool("enforceQuota"),
         extended_types: set.bool("extendedTypesEnabled"),
@@ -437,7 +451,7 @@ fn core(set: &mut Resolved) -> Core {
             set.long("znode.container.maxNeverUsedIntervalMs"),
         )
         .unwrap_or(0),
-    }
+    })
 }
 
 fn files(set: &mut Resolved) -> Files {

@@ -30,6 +30,7 @@ fn with(lines: &str) -> Result<Config, String> {
 /// A value that differs from the default, as the key's kind needs it.
 fn other_value(key: &Key) -> String {
     match (key.name, key.kind) {
+        ("DigestAuthenticationProvider.digestAlg", _) => "SHA-256".to_owned(),
         ("forceSync", _) => "no".to_owned(),
         ("maxSessionTimeout", _) => "70000".to_owned(),
         ("skipACL", _) => "yes".to_owned(),
@@ -256,6 +257,10 @@ fn broken_files_are_refused_with_the_line_to_change() {
             "metrics provider class was not found",
         ),
         ("electionAlg=0", "Only 3 is supported"),
+        (
+            "DigestAuthenticationProvider.digestAlg=MD0",
+            "not a digest algorithm",
+        ),
     ] {
         let error = with(lines).unwrap_err();
         assert!(error.contains(part), "{lines}: {error}");

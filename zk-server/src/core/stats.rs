@@ -1,32 +1,19 @@
 //! Counters of the whole server (Java: `ServerStats` and what `ServerMetrics` counts of the same
 //! events). Latencies in microseconds.
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Latency {
-    pub count: u64,
-    pub total_us: u64,
-    pub min_us: u64,
-    pub max_us: u64,
-}
+use driver::metrics::Summary;
+
+/// Latencies of one kind of request.
+#[derive(Debug, Clone, Default)]
+pub struct Latency(Summary);
 
 impl Latency {
     pub fn add(&mut self, us: u64) {
-        self.min_us = if self.count == 0 {
-            us
-        } else {
-            self.min_us.min(us)
-        };
-        self.max_us = self.max_us.max(us);
-        self.total_us += us;
-        self.count += 1;
+        self.0.record(us);
     }
 
-    pub fn average_us(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.total_us as f64 / self.count as f64
-        }
+    pub fn summary(&self) -> &Summary {
+        &self.0
     }
 }
 

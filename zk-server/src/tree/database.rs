@@ -3,7 +3,7 @@
 //! Filled by a snapshot through `ImageSink`, brought up to date by [`Database::apply_logged`], and
 //! driven by the same function afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use proto::zk::acl::Acl;
@@ -31,7 +31,14 @@ pub struct Database {
     /// the digest that a loaded snapshot must have at a zxid that replay has not reached
     expected: Option<ZxidDigest>,
     mismatches: u64,
+    /// zxid and digest after every 128th transaction, oldest first
+    digests: VecDeque<(i64, i64)>,
 }
+
+/// A digest is noted at multiples of this zxid (Java: `DIGEST_LOG_INTERVAL`).
+const DIGEST_INTERVAL: i64 = 128;
+/// Digests that are kept (Java: `DIGEST_LOG_LIMIT`).
+const DIGESTS: usize = 1024;
 
 impl Database {
     /// The database of a new server.
@@ -51,6 +58,7 @@ impl Database {
             last_zxid: 0,
             expected: None,
             mismatches: 0,
+            digests: VecDeque::new(),
         }
     }
 
@@ -140,6 +148,7 @@ impl Database {
         };
         let applied = self.tree.apply(header.op, &body, at, observer)?;
         self.last_zxid = self.last_zxid.max(header.zxid);
+        self.note_digest(header.zxid);
         if self.expected.is_some() {
             self.compare_with_snapshot(header.zxid);
         } else if let (Some(logged), Some(actual)) = (digest, self.tree.digest()) {
@@ -148,6 +157,23 @@ impl Database {
             }
         }
         Ok((header, applied))
+    }
+
+    fn note_digest(&mut self, zxid: i64) {
+        if zxid % DIGEST_INTERVAL != 0 {
+            return;
+        }
+        if let Some(digest) = self.tree.digest() {
+            if self.digests.len() == DIGESTS {
+                self.digests.pop_front();
+            }
+            self.digests.push_back((zxid, digest));
+        }
+    }
+
+    /// zxid and digest after every 128th transaction, oldest first (Java: `getDigestLog`).
+    pub fn digest_log(&self) -> Vec<(i64, i64)> {
+        self.digests.iter().copied().collect()
     }
 
     fn compare_with_snapshot(&mut self, zxid: i64) -> bool {

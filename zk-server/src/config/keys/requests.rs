@@ -73,10 +73,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6.3",
         "milliseconds after which a request that waited is answered with ThrottledOp; 0: never",
     )
-    .refused(
-        &["0", "-1"],
-        "ThrottledOp answers are not served yet: take the line out",
-    ),
+    .held_by(SETTINGS),
     Key::prop(
         "largeRequestMaxBytes",
         Int,

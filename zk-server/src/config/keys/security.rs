@@ -34,10 +34,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "hash of the digest scheme",
     )
-    .refused(
-        &["SHA1", "SHA-1"],
-        "hashes other than SHA1 are not served yet: take the line out",
-    ),
+    .held_by(SETTINGS),
     Key::prop(
         "IPAuthenticationProvider.usexforwardedfor",
         Bool,

@@ -1,0 +1,284 @@
+//! All figures at one moment, by Java's names.
+
+use driver::metrics::Summary;
+use proto::telemetry::MetricFamily;
+
+use crate::core::stats::Latency;
+use crate::net::{Net, environment};
+use crate::threads::log::LogFigures;
+
+use super::names::{ADVANCED, BASIC, COUNTERS, GAUGES};
+use super::{ServerStats, Value, four_digits};
+
+/// Count, sum, least and largest; percentiles where they are kept.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    count: u64,
+    sum: u64,
+    min: u64,
+    max: u64,
+    /// 50, 95, 99, 99.9 and 90 of a hundred
+    ranks: [u64; 5],
+}
+
+/// `mntr` prints those with a name.
+const RANKS: [(Option<&str>, f64); 5] = [
+    (Some("p50"), 0.5),
+    (Some("p95"), 0.95),
+    (Some("p99"), 0.99),
+    (Some("p999"), 0.999),
+    (None, 0.9),
+];
+
+/// What the core counts, copied out under its lock.
+#[derive(Debug, Clone)]
+struct CoreFigures {
+    stats: crate::core::stats::Stats,
+    ephemerals: usize,
+    watches: usize,
+    sessions: usize,
+    data_size: i64,
+    digest_mismatches: u64,
+    proposals: usize,
+}
+
+#[derive(Debug)]
+pub struct Figures {
+    server: ServerStats,
+    core: CoreFigures,
+    log: LogFigures,
+    rejected: u64,
+    sessionless_expired: u64,
+    dropped: u64,
+    open_files: u64,
+    max_files: u64,
+    startup: crate::net::Startup,
+}
+
+impl Figures {
+    pub fn of(net: &Net) -> Self {
+        let core = net.core.with(|server| {
+            let tree = server.database().tree();
+            CoreFigures {
+                stats: server.stats().clone(),
+                ephemerals: tree.ephemeral_count(),
+                watches: server.watch_count(),
+                sessions: server.database().sessions().len(),
+                data_size: tree.approximate_data_size(),
+                digest_mismatches: server.database().digest_mismatches(),
+                proposals: server.outstanding_proposals(),
+            }
+        });
+        Self {
+            server: ServerStats::of(net),
+            core,
+            log: net.log.figures().clone(),
+            rejected: net.admission.rejected.get(),
+            sessionless_expired: net.counters.sessionless_expired.get(),
+            dropped: net.counters.dropped.get(),
+            open_files: environment::open_file_count(),
+            max_files: net.open_files.soft,
+            startup: net.startup,
+        }
+    }
+
+    pub(super) fn values(&self, out: &mut Vec<(String, Value)>) {
+        for name in GAUGES {
+            out.push((name.to_owned(), self.gauge(name)));
+        }
+        for name in COUNTERS {
+            out.push((name.to_owned(), int(self.counter(name))));
+        }
+        for name in BASIC {
+            self.sum(name).values(name, false, out);
+        }
+        for name in ADVANCED {
+            self.sum(name).values(name, true, out);
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+    pub(super) fn families(&self) -> Vec<MetricFamily> {
+        let gauges = GAUGES.iter().map(|name| {
+            let value = match self.gauge(name) {
+                Value::Int(value) => value as f64,
+                Value::Real(value) => value,
+                Value::Text(_) => 0.0,
+            };
+            MetricFamily::gauge(name, name, value)
+        });
+        let counters = COUNTERS
+            .iter()
+            .map(|name| MetricFamily::counter(name, name, self.counter(name) as f64));
+        let summary = |name: &&str, ranks: &[(usize, f64)]| {
+            let sum = self.sum(name);
+            let ranks: Vec<(f64, f64)> = ranks
+                .iter()
+                .map(|(at, rank)| (*rank, sum.ranks[*at] as f64))
+                .collect();
+            MetricFamily::summary(name, name, sum.count, sum.sum as f64, &ranks)
+        };
+        // The quantiles that Java's provider declares for each level of detail.
+        let basic = BASIC.iter().map(|name| summary(name, &[(0, 0.5)]));
+        let advanced = ADVANCED
+            .iter()
+            .map(|name| summary(name, &[(0, 0.5), (4, 0.9), (2, 0.99)]));
+        gauges
+            .chain(counters)
+            .chain(basic)
+            .chain(advanced)
+            .collect()
+    }
+
+    fn gauge(&self, name: &str) -> Value {
+        let server = &self.server;
+        match name {
+            "ephemerals_count" => size(self.core.ephemerals),
+            "num_alive_connections" => size(server.connections),
+            "avg_latency" => Value::Real(server.avg_latency),
+            "outstanding_requests" => size(server.outstanding),
+            "znode_count" => size(server.node_count),
+            "global_sessions" => size(self.core.sessions),
+            "last_client_response_size" => Value::Int(server.last_response),
+            "packets_sent" => int(server.sent),
+            "packets_received" => int(server.received),
+            "max_client_response_size" => Value::Int(server.max_response),
+            "connection_drop_probability" => Value::Real(0.0),
+            "watch_count" => size(self.core.watches),
+            "auth_failed_count" => int(server.auth_failed),
+            "min_latency" => int(server.min_latency),
+            "max_file_descriptor_count" => int(self.max_files),
+            "approximate_data_size" => Value::Int(self.core.data_size),
+            "open_file_descriptor_count" => int(self.open_files),
+            "uptime" => int(server.uptime_ms),
+            "max_latency" => int(server.max_latency),
+            "min_client_response_size" => Value::Int(server.min_response),
+            _ => Value::Int(0),
+        }
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let stats = &self.core.stats;
+        match name {
+            "throttled_ops" => stats.throttled_ops,
+            "connection_rejected" => self.rejected,
+            "sessionless_connections_expired" => self.sessionless_expired,
+            "connection_drop_count" => self.dropped,
+            "bytes_received_count" => stats.bytes_received,
+            "response_bytes" => stats.bytes_sent,
+            "connection_revalidate_count" => stats.connection_revalidations,
+            "prep_processor_request_queued" => stats.latency.summary().count(),
+            "sync_processor_request_queued" => stats.latency.summary().count(),
+            "outstanding_changes_queued" => {
+                stats.update_latency.summary().count() + self.core.proposals as u64
+            }
+            "outstanding_changes_removed" => stats.update_latency.summary().count(),
+            "large_requests_rejected" => stats.large_requests_rejected,
+            "digest_mismatches_count" => self.core.digest_mismatches,
+            "snapshot_error_count" => self.log.snapshot_errors,
+            "connection_request_count" => stats.connection_requests,
+            "snap_count" => stats.snapshots,
+            "stale_sessions_expired" => stats.sessions_expired,
+            _ => 0,
+        }
+    }
+
+    fn sum(&self, name: &str) -> Sum {
+        let stats = &self.core.stats;
+        match name {
+            "fsynctime" | "sync_process_time" => Sum::of(&self.log.fsync_ms),
+            "sync_processor_batch_size" => Sum::of(&self.log.batch_size),
+            "sync_processor_queue_and_flush_time_ms" | "sync_processor_queue_flush_time_ms" => {
+                Sum::of(&self.log.fsync_ms)
+            }
+            "snapshottime" => Sum::of(&self.log.snapshot_ms),
+            "readlatency" => Sum::of_latency(&stats.read_latency),
+            "updatelatency" => Sum::of_latency(&stats.update_latency),
+            "dbinittime" => Sum::once(self.startup.load_ms),
+            "startup_txns_loaded" => Sum::once(self.startup.replayed),
+            "startup_snap_load_time" => Sum::once(self.startup.load_ms),
+            "node_created_watch_count" => Sum::total(stats.node_created_watches),
+            "node_deleted_watch_count" => Sum::total(stats.node_deleted_watches),
+            "node_changed_watch_count" => Sum::total(stats.node_changed_watches),
+            "node_children_watch_count" => Sum::total(stats.node_children_watches),
+            _ => Sum::default(),
+        }
+    }
+}
+
+impl Sum {
+    fn of(summary: &Summary) -> Self {
+        Self {
+            count: summary.count(),
+            sum: summary.sum(),
+            min: summary.min(),
+            max: summary.max(),
+            ranks: RANKS.map(|(_, rank)| summary.percentile(rank)),
+        }
+    }
+
+    fn of_latency(latency: &Latency) -> Self {
+        let us = latency.summary();
+        Self {
+            count: us.count(),
+            sum: us.sum() / 1000,
+            min: us.min() / 1000,
+            max: us.max() / 1000,
+            ranks: RANKS.map(|(_, rank)| us.percentile(rank) / 1000),
+        }
+    }
+
+    /// One event with this value.
+    fn once(value: u64) -> Self {
+        Self {
+            count: 1,
+            sum: value,
+            min: value,
+            max: value,
+            ranks: [value; 5],
+        }
+    }
+
+    /// Events of which only their number is known.
+    fn total(count: u64) -> Self {
+        Self {
+            count,
+            sum: count,
+            min: u64::from(count > 0),
+            max: u64::from(count > 0),
+            ranks: [u64::from(count > 0); 5],
+        }
+    }
+
+    fn values(&self, name: &str, ranks: bool, out: &mut Vec<(String, Value)>) {
+        #[allow(clippy::cast_precision_loss, reason = "an average is a fraction")]
+        let avg = match self.count {
+            0 => 0.0,
+            count => four_digits(self.sum as f64 / count as f64),
+        };
+        out.push((format!("avg_{name}"), Value::Real(avg)));
+        for (what, value) in [
+            ("min", self.min),
+            ("max", self.max),
+            ("cnt", self.count),
+            ("sum", self.sum),
+        ] {
+            out.push((format!("{what}_{name}"), int(value)));
+        }
+        if ranks {
+            for ((what, _), value) in RANKS.iter().zip(self.ranks) {
+                if let Some(what) = what {
+                    out.push((format!("{what}_{name}"), int(value)));
+                }
+            }
+        }
+    }
+}
+
+fn int(value: u64) -> Value {
+    Value::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn size(value: usize) -> Value {
+    Value::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,182 @@
+//! One connection as all threads share it: its socket, and the bytes that wait to be written.
+//! Whoever queued bytes writes them, without waiting; what the socket does not take is left to the
+//! connection's own task.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use crate::core::io::ConnId;
+
+/// Bytes waiting to be written from which nothing more is read from the client.
+const HIGH_WATER: usize = 1 << 20;
+/// Bytes waiting to be written at which a client that does not read is given up.
+const GIVE_UP: usize = 512 << 20;
+/// Pieces written by one call.
+const PIECES: usize = 64;
+
+#[derive(Debug)]
+pub struct Conn {
+    pub id: ConnId,
+    pub peer: SocketAddr,
+    pub write: OwnedWriteHalf,
+    out: Mutex<Outbox>,
+    /// the core asked not to read
+    paused: AtomicBool,
+    /// something changed that the connection's task must look at
+    pub wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+    /// the socket took no more; the connection's task writes on
+    blocked: bool,
+    /// close once all is written
+    closing: bool,
+    /// nothing more can be written
+    broken: bool,
+}
+
+/// What the connection's task is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Todo {
+    pub read: bool,
+    pub write: bool,
+    pub close: bool,
+}
+
+impl Conn {
+    pub fn new(id: ConnId, peer: SocketAddr, write: OwnedWriteHalf) -> Self {
+        Self {
+            id,
+            peer,
+            write,
+            out: Mutex::default(),
+            paused: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    fn out(&self) -> MutexGuard<'_, Outbox> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts bytes behind those that wait. [`Self::flush`] writes them.
+    pub fn queue(&self, bytes: Bytes) {
+        let mut out = self.out();
+        if out.broken || out.closing {
+            return;
+        }
+        out.bytes += bytes.len();
+        out.pieces.push_back(bytes);
+        if out.bytes > GIVE_UP {
+            tracing::warn!(
+                "Closing the connection of {}: it does not read, {} bytes wait for it",
+                self.peer,
+                out.bytes
+            );
+            out.give_up();
+            self.wake.notify_one();
+        }
+    }
+
+    /// Closes the connection after what was queued before.
+    pub fn close_when_sent(&self) {
+        self.out().closing = true;
+        self.wake.notify_one();
+    }
+
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Writes as much as the socket takes now.
+    pub fn flush(&self) {
+        let mut out = self.out();
+        if !out.blocked {
+            self.write_out(&mut out);
+        }
+    }
+
+    /// The socket takes bytes again, says the connection's task.
+    pub fn flush_more(&self) {
+        let mut out = self.out();
+        out.blocked = false;
+        self.write_out(&mut out);
+    }
+
+    fn write_out(&self, out: &mut Outbox) {
+        while !out.pieces.is_empty() {
+            let written = if out.pieces.len() == 1 {
+                self.write.try_write(&out.pieces[0])
+            } else {
+                let mut slices = [IoSlice::new(&[]); PIECES];
+                let count = out.pieces.len().min(PIECES);
+                for (slice, piece) in slices.iter_mut().zip(&out.pieces) {
+                    *slice = IoSlice::new(piece);
+                }
+                self.write.try_write_vectored(&slices[..count])
+            };
+            match written {
+                Ok(n) => out.advance(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    out.blocked = true;
+                    self.wake.notify_one();
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    out.give_up();
+                    self.wake.notify_one();
+                    return;
+                }
+            }
+        }
+    }
+
+    pub fn todo(&self) -> Todo {
+        let out = self.out();
+        Todo {
+            read: !self.is_paused() && out.bytes < HIGH_WATER && !out.closing,
+            write: out.blocked,
+            close: out.broken || out.closing && out.pieces.is_empty(),
+        }
+    }
+}
+
+impl Outbox {
+    fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(first) = self.pieces.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                return;
+            }
+            written -= first.len();
+            self.pieces.pop_front();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.broken = true;
+        self.pieces.clear();
+        self.bytes = 0;
+    }
+}

@@ -14,5 +14,6 @@ mod topic;
 
 pub use broker::KafkaConfig;
 pub use listeners::{EndPoint, SecurityProtocol};
+pub(crate) use listeners::{default_protocol_map, parse_end_point};
 pub use settings::{ConfigError, Settings, Source};
 pub use topic::{TopicConfig, TopicOverrides};

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::file;
 
-pub const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
-pub const LOG_START: &str = "log-start-offset-checkpoint";
-pub const HIGH_WATERMARK: &str = "replication-offset-checkpoint";
+pub(crate) const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
+pub(crate) const LOG_START: &str = "log-start-offset-checkpoint";
+pub(crate) const HIGH_WATERMARK: &str = "replication-offset-checkpoint";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const PARTITION_METADATA: &str = "partition.metadata";
 
@@ -72,9 +72,9 @@ pub(super) fn parse_lines<T>(
 }
 
 /// Offsets of partitions, as one of the checkpoint files of a log directory has them.
-pub type Offsets = BTreeMap<TopicPartition, i64>;
+pub(crate) type Offsets = BTreeMap<TopicPartition, i64>;
 
-pub fn write_offsets(dir: &Path, name: &str, offsets: &Offsets) -> io::Result<()> {
+pub(crate) fn write_offsets(dir: &Path, name: &str, offsets: &Offsets) -> io::Result<()> {
     let lines = offsets
         .iter()
         .map(|(tp, offset)| format!("{} {} {offset}", tp.topic, tp.partition));
@@ -82,7 +82,7 @@ pub fn write_offsets(dir: &Path, name: &str, offsets: &Offsets) -> io::Result<()
 }
 
 /// Reads a checkpoint; the inner error says what is wrong with it.
-pub fn read_offsets(dir: &Path, name: &str) -> io::Result<Result<Offsets, String>> {
+pub(crate) fn read_offsets(dir: &Path, name: &str) -> io::Result<Result<Offsets, String>> {
     let Some(bytes) = file::read_if_exists(&dir.join(name))? else {
         return Ok(Ok(Offsets::new()));
     };
@@ -104,7 +104,7 @@ pub fn read_offsets(dir: &Path, name: &str) -> io::Result<Result<Offsets, String
 
 /// Takes the clean shutdown marker away; true if there was one. It goes before anything is loaded,
 /// so that a crash while loading is seen as one (KAFKA-10471).
-pub fn take_clean_shutdown(dir: &Path) -> io::Result<bool> {
+pub(crate) fn take_clean_shutdown(dir: &Path) -> io::Result<bool> {
     let was = file::remove_if_exists(&dir.join(CLEAN_SHUTDOWN))?;
     if was {
         file::sync_dir(dir)?;
@@ -112,13 +112,13 @@ pub fn take_clean_shutdown(dir: &Path) -> io::Result<bool> {
     Ok(was)
 }
 
-pub fn write_clean_shutdown(dir: &Path, broker_epoch: i64) -> io::Result<()> {
+pub(crate) fn write_clean_shutdown(dir: &Path, broker_epoch: i64) -> io::Result<()> {
     let text = format!("{{\"version\":0,\"brokerEpoch\":{broker_epoch}}}");
     file::write_atomically(&dir.join(CLEAN_SHUTDOWN), text.as_bytes())
 }
 
 /// The topic id in a partition's directory, in Kafka's base64 form.
-pub fn read_partition_metadata(dir: &Path) -> io::Result<Result<Option<String>, String>> {
+pub(crate) fn read_partition_metadata(dir: &Path) -> io::Result<Result<Option<String>, String>> {
     let Some(bytes) = file::read_if_exists(&dir.join(PARTITION_METADATA))? else {
         return Ok(Ok(None));
     };
@@ -138,7 +138,7 @@ pub fn read_partition_metadata(dir: &Path) -> io::Result<Result<Option<String>, 
     })
 }
 
-pub fn write_partition_metadata(dir: &Path, topic_id: &str) -> io::Result<()> {
+pub(crate) fn write_partition_metadata(dir: &Path, topic_id: &str) -> io::Result<()> {
     file::write_atomically(
         &dir.join(PARTITION_METADATA),
         format!("version: 0\ntopic_id: {topic_id}").as_bytes(),

@@ -52,6 +52,24 @@ pub enum LogError {
     /// NOT_LEADER_OR_FOLLOWER
     #[error("There is no log of {partition} on this broker")]
     NotHere { partition: String },
+    /// FENCED_LEADER_EPOCH
+    #[error(
+        "The leader epoch {epoch} of the request for {partition} is older than the current {current}"
+    )]
+    FencedEpoch {
+        partition: String,
+        epoch: i32,
+        current: i32,
+    },
+    /// UNKNOWN_LEADER_EPOCH
+    #[error(
+        "The leader epoch {epoch} of the request for {partition} is newer than the current {current}"
+    )]
+    UnknownEpoch {
+        partition: String,
+        epoch: i32,
+        current: i32,
+    },
     /// KAFKA_STORAGE_ERROR
     #[error("the disk failed: {0}")]
     Io(#[from] io::Error),
@@ -86,6 +104,8 @@ impl LogError {
             Self::CoordinatorFenced(_) => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
             Self::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
             Self::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+            Self::FencedEpoch { .. } => ErrorCode::FENCED_LEADER_EPOCH,
+            Self::UnknownEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
             Self::NotHere { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
             Self::Io(_) | Self::Poisoned { .. } | Self::Damaged(_) => {
                 ErrorCode::KAFKA_STORAGE_ERROR

@@ -162,7 +162,7 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Replaces a small file as a whole: temporary file, fsync, rename, fsync of the directory.
-pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut tmp = path.as_os_str().to_owned();
     tmp.push(".tmp");
     let tmp = PathBuf::from(tmp);
@@ -180,7 +180,7 @@ pub(super) fn write_plain(path: &Path, contents: &[u8]) -> io::Result<()> {
 }
 
 /// A small file's bytes; `None` if there is no such file.
-pub fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -189,7 +189,7 @@ pub fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Removes a file; true if there was one.
-pub fn remove_if_exists(path: &Path) -> io::Result<bool> {
+pub(crate) fn remove_if_exists(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -205,21 +205,21 @@ pub(super) fn rename_if_exists(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-pub fn create_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir).map_err(|e| named(dir, "create", e))
 }
 
-pub fn rename_dir(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_dir(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to).map_err(|e| named(from, "rename", e))?;
     to.parent().map_or(Ok(()), sync_dir)
 }
 
-pub fn remove_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
     fs::remove_dir_all(dir).map_err(|e| named(dir, "remove", e))
 }
 
 /// Names of the plain files (`dirs` false) or directories in `dir`, sorted.
-pub fn list(dir: &Path, dirs: bool) -> io::Result<Vec<String>> {
+pub(crate) fn list(dir: &Path, dirs: bool) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| named(dir, "list", e))? {
         let entry = entry.map_err(|e| named(dir, "list", e))?;

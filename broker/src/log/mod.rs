@@ -5,11 +5,11 @@
 //! A `Log` has one owner and no locks; time is an argument; `file.rs` alone touches the disk.
 
 mod append;
-pub mod checkpoint;
+pub(crate) mod checkpoint;
 mod config;
 mod epoch;
 mod error;
-pub mod file;
+pub(crate) mod file;
 mod index;
 mod load;
 mod partition_log;

@@ -141,6 +141,13 @@ impl Log {
         self.segments.iter().map(Segment::size).sum()
     }
 
+    /// Base offset of the first segment.
+    pub fn first_segment(&self) -> i64 {
+        self.segments
+            .front()
+            .map_or(self.log_start, |s| s.base_offset)
+    }
+
     pub fn segment_count(&self) -> usize {
         self.segments.len()
     }

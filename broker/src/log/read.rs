@@ -35,6 +35,8 @@ pub struct ReadPlan {
     pub len: usize,
     /// the first batch is larger than what was asked for, and not all here
     pub first_entry_incomplete: bool,
+    /// size of the first batch, for who has a smaller budget left
+    pub first_batch_len: usize,
     /// for read_committed: aborted transactions that touch these bytes
     pub aborted: Option<Vec<AbortedTxn>>,
     pub offsets: Offsets,
@@ -73,6 +75,7 @@ impl Log {
             position: 0,
             len: 0,
             first_entry_incomplete: false,
+            first_batch_len: 0,
             aborted,
             offsets,
         };
@@ -108,6 +111,7 @@ impl Log {
             plan.position = first.position;
             plan.len = (end.saturating_sub(first.position)).min(wanted as u64) as usize;
             plan.first_entry_incomplete = wanted < first.size;
+            plan.first_batch_len = first.size;
             if plan.len > 0 {
                 plan.file = Some(segment.handle()?);
             }

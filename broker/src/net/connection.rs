@@ -24,6 +24,9 @@ use crate::state::Broker;
 /// Bytes that may wait to be written before no further request is begun.
 const OUTBOX: usize = 1 << 20;
 
+/// Requests of one connection that are driven at a time, beyond their first step.
+const DRIVEN: usize = 8;
+
 /// Reads in a row before other connections get their turn.
 const ROUNDS: usize = 16;
 
@@ -58,10 +61,42 @@ pub(super) enum End {
     Io(#[from] io::Error),
 }
 
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
 /// A request whose answer has not left yet, with its share of memory.
 struct InProgress {
-    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    work: Work,
+    /// polled at least once: whatever it queues elsewhere is queued in the order of the requests
+    begun: bool,
     _reserved: Reserved,
+}
+
+enum Work {
+    Answering(Answering),
+    Answered(Answer),
+}
+
+impl InProgress {
+    fn new(work: Work, reserved: Reserved) -> Self {
+        Self {
+            work,
+            begun: false,
+            _reserved: reserved,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        self.begun = true;
+        if let Work::Answering(future) = &mut self.work {
+            if let Poll::Ready(answer) = future.as_mut().poll(cx) {
+                self.work = Work::Answered(answer);
+            }
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        matches!(self.work, Work::Answered(_))
+    }
 }
 
 type Reserving = Pin<Box<dyn Future<Output = Reserved> + Send>>;
@@ -181,33 +216,19 @@ impl Connection {
             let reserved = self.reserved.take().flatten();
             let frame = frames::take(&mut self.buf, size);
             begun = true;
-            match dispatch(&self.broker, &self.peer, frame) {
-                Handled::Now(frame) if self.in_progress.is_empty() => self.outbox.push(frame),
-                Handled::Now(frame) => {
-                    self.wait_for(std::future::ready(Answer::Frame(frame)), reserved)
+            let work = match dispatch(&self.broker, &self.peer, frame) {
+                Handled::Now(frame) if self.in_progress.is_empty() => {
+                    self.outbox.push(frame);
+                    continue;
                 }
-                Handled::Later(answer) => {
-                    self.in_progress.push_back(InProgress {
-                        answer,
-                        _reserved: reserved,
-                    });
-                }
-                Handled::Nothing => {}
+                Handled::Now(frame) => Work::Answered(Answer::Frame(frame)),
+                Handled::Later(answer) => Work::Answering(answer),
+                Handled::Nothing => continue,
                 Handled::Close => return Err(End::Refused),
-            }
+            };
+            self.in_progress.push_back(InProgress::new(work, reserved));
         }
         Ok(begun)
-    }
-
-    fn wait_for(
-        &mut self,
-        answer: impl Future<Output = Answer> + Send + 'static,
-        reserved: Reserved,
-    ) {
-        self.in_progress.push_back(InProgress {
-            answer: Box::pin(answer),
-            _reserved: reserved,
-        });
     }
 
     /// Whether the request at the start of the buffer has its memory.
@@ -270,22 +291,28 @@ impl Connection {
         .await
     }
 
-    /// Moves finished answers to the outbox, oldest first. Whether there was one.
+    /// Moves finished answers to the outbox, oldest first. Whether there was one. New requests
+    /// are begun in order, the oldest ones are driven on; the rest waits for its turn.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        for (at, request) in self.in_progress.iter_mut().enumerate() {
+            if at < DRIVEN || !request.begun {
+                request.poll(cx);
+            }
+        }
         let mut any = false;
-        while self.outbox.len() < OUTBOX {
-            let Some(front) = self.in_progress.front_mut() else {
-                break;
-            };
-            let Poll::Ready(answer) = front.answer.as_mut().poll(cx) else {
-                break;
-            };
-            self.in_progress.pop_front();
+        while self.outbox.len() < OUTBOX
+            && self
+                .in_progress
+                .front()
+                .is_some_and(InProgress::is_answered)
+        {
             any = true;
-            match answer {
-                Answer::Frame(frame) => self.outbox.push(frame),
-                Answer::Nothing => {}
-                Answer::Close => return Err(io::Error::other("a request that cannot be served")),
+            match self.in_progress.pop_front().map(|request| request.work) {
+                Some(Work::Answered(Answer::Frame(frame))) => self.outbox.push(frame),
+                Some(Work::Answered(Answer::Close)) => {
+                    return Err(io::Error::other("a request that cannot be served"));
+                }
+                _ => {}
             }
         }
         Ok(any)

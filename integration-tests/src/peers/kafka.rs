@@ -87,7 +87,7 @@ impl JavaBroker {
 pub fn broker_count(addr: SocketAddr) -> Option<i32> {
     let ask = || -> std::io::Result<i32> {
         let mut socket = TcpStream::connect(addr)?;
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
         let mut request = 14i32.to_be_bytes().to_vec();
         request.extend(3i16.to_be_bytes()); // Metadata
         request.extend(0i16.to_be_bytes()); // version

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::peers::Java;
-use crate::proc::{Port, Process, binary, wait_until};
+use crate::proc::{LIMIT, Port, Process, binary, wait_until};
 
 /// A server alone: folder, port, settings. Start it as often as you like, one server at a time.
 #[derive(Debug)]
@@ -115,7 +115,8 @@ impl ZkConfig {
         wait_until(&format!("{name} to serve"), || {
             process.assert_running();
             // Before it is ready Java's server answers with a sentence instead.
-            four_letter(addr, "srvr").contains("Mode: ")
+            // And what it accepted too early it never answers.
+            ask(addr, "srvr", Duration::from_millis(500)).contains("Mode: ")
         });
         ZkServer { process, addr }
     }
@@ -145,9 +146,13 @@ impl ZkServer {
 
 /// A four-letter word's answer, empty when nobody answers.
 pub fn four_letter(addr: SocketAddr, word: &str) -> String {
+    ask(addr, word, LIMIT)
+}
+
+fn ask(addr: SocketAddr, word: &str, limit: Duration) -> String {
     let answer = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect(addr)?;
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        socket.set_read_timeout(Some(limit))?;
         socket.write_all(word.as_bytes())?;
         let mut bytes = Vec::new();
         // A reset after the answer does not take the answer back.

@@ -1,7 +1,7 @@
 //! Where command lines come from: a terminal, with editing, history and completion (Java: JLine,
 //! `JLineZNodeCompleter`), or a pipe, which sees the same prompts.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 
 use driver::zk_client::ZkClient;
 use rustyline::completion::Completer;
@@ -10,7 +10,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{Context, Editor, ExternalPrinter, Helper};
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use tokio::runtime::Handle;
 
 use super::table::COMMANDS;
@@ -78,39 +78,24 @@ pub(super) enum Input {
     Pipe,
 }
 
-/// Prints a text while a line may be edited.
-pub(super) type Printer = Box<dyn FnMut(String) + Send>;
-
-/// Prints to standard output.
-pub(super) fn plain_printer() -> Printer {
-    Box::new(|text| {
-        let mut out = std::io::stdout().lock();
-        // Whoever reads it may be gone.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    })
-}
-
 impl Input {
-    /// The input of this process, and how to print beside it.
-    pub(super) fn open(runtime: &Handle) -> (Self, Printer) {
-        use std::io::IsTerminal;
+    /// The input of this process.
+    pub(super) fn open(runtime: &Handle) -> Self {
         if !std::io::stdin().is_terminal() {
-            return (Self::Pipe, plain_printer());
+            return Self::Pipe;
         }
-        let Ok(mut editor) = Editor::<ZnodeCompleter, DefaultHistory>::new() else {
-            return (Self::Pipe, plain_printer());
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .build();
+        let editor = Editor::<ZnodeCompleter, DefaultHistory>::with_config(config);
+        let Ok(mut editor) = editor else {
+            return Self::Pipe;
         };
         editor.set_helper(Some(ZnodeCompleter {
             runtime: runtime.clone(),
             zk: None,
         }));
-        let printer = match editor.create_external_printer() {
-            Ok(mut printer) => Box::new(move |text| {
-                let _ = printer.print(text);
-            }) as Printer,
-            Err(_) => plain_printer(),
-        };
-        (Self::Terminal(Box::new(editor)), printer)
+        Self::Terminal(Box::new(editor))
     }
 
     /// The server that completion asks.
@@ -126,7 +111,10 @@ impl Input {
     pub(super) fn line(&mut self, prompt: &str) -> Option<String> {
         match self {
             Self::Pipe => {
-                plain_printer()(prompt.to_owned());
+                let mut out = std::io::stdout().lock();
+                // Whoever reads it may be gone.
+                let _ = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());
+                drop(out);
                 let mut line = Vec::new();
                 let read = std::io::stdin().lock().read_until(b'\n', &mut line);
                 if !read.is_ok_and(|n| n > 0) {

@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use driver::zk_client::{ClientConfig, ZkClient, ZkEvent, ZkEvents};
@@ -12,7 +12,7 @@ use proto::properties::Properties;
 use tokio::runtime::Runtime;
 
 use super::fail::Failure;
-use super::input::{Input, Printer, plain_printer};
+use super::input::Input;
 use super::options::{Parsed, parse};
 use super::table::{Command, find, print_usage};
 use super::{access, ensemble, nodes, quota, text, watching, words};
@@ -126,18 +126,16 @@ impl Settings {
 /// otherwise by [`Shell::while_printing`].
 type SharedEvents = Arc<tokio::sync::Mutex<ZkEvents>>;
 
-/// Prints events, unless `printwatches off`.
+/// Prints events, unless `printwatches off`; as in Java also into a line that is being typed.
 #[derive(Clone)]
 struct Watcher {
     enabled: Arc<AtomicBool>,
-    printer: Arc<Mutex<Printer>>,
 }
 
 impl Watcher {
     fn print(&self, event: &ZkEvent) {
         if self.enabled.load(Ordering::Relaxed) {
-            let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
-            printer(text::event(event) + "\n");
+            out!("{}", text::event(event));
         }
     }
 
@@ -205,15 +203,10 @@ fn start(arguments: &Arguments) -> Result<(Shell, Option<Input>), Failure> {
     config.max_frame = settings.max_buffer.unwrap_or(config.max_frame);
 
     out!("Connecting to {}", arguments.server);
-    let (input, printer) = if arguments.command.is_empty() {
-        let (input, printer) = Input::open(runtime.handle());
-        (Some(input), printer)
-    } else {
-        (None, plain_printer())
-    };
+    let at_prompt = arguments.command.is_empty();
+    let input = at_prompt.then(|| Input::open(runtime.handle()));
     let watcher = Watcher {
         enabled: Arc::new(AtomicBool::new(true)),
-        printer: Arc::new(Mutex::new(printer)),
     };
     let (zk, events) = connect(&runtime, config.clone())?;
     let shell = Shell {

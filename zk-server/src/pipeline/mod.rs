@@ -6,6 +6,8 @@
 
 pub(crate) mod commit;
 pub(crate) mod dispatch;
+#[cfg(test)]
+mod golden_tests;
 mod multi_read;
 pub(crate) mod overlay;
 pub mod prep;

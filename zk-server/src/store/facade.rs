@@ -5,6 +5,7 @@
 //! ```
 //! Snapshots are written through a clone of [`Store::snapshots`], on whatever thread is free.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,7 +253,7 @@ fn prepare_dir(
                  (zookeeper.datadir.autocreate is false). Please create this directory manually."
             )));
         }
-        disk.create_dir_all(dir).map_err(|e| {
+        make_dir(disk, dir).map_err(|e| {
             StoreError::Datadir(format!("Unable to create {what} directory {shown}: {e}"))
         })?;
     }
@@ -260,6 +261,28 @@ fn prepare_dir(
         return Err(StoreError::Datadir(format!(
             "Cannot write to {what} directory {shown}: give it to the user that the server runs as"
         )));
+    }
+    Ok(())
+}
+
+/// Makes the folder and its parents, and their names durable: what is synced into a folder whose
+/// own name is lost is lost.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let mut made = Vec::new();
+    for ancestor in dir.ancestors() {
+        if ancestor.as_os_str().is_empty() || disk.exists(ancestor)? {
+            break;
+        }
+        made.push(ancestor);
+    }
+    disk.create_dir_all(dir)?;
+    for dir in made {
+        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
+        match disk.sync_dir(parent.unwrap_or(Path::new("."))) {
+            // a parent that may be written to but not opened
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            done => done?,
+        }
     }
     Ok(())
 }

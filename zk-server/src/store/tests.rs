@@ -354,3 +354,41 @@ fn truncate_cuts_exactly_and_takes_newer_snapshots_along() {
     store.sync().unwrap();
     assert_eq!(start(dir.path()).unwrap().1.applied.len(), 6);
 }
+
+#[test]
+fn folders_are_made_with_their_parents() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b/c");
+    start(&deep).unwrap();
+    assert!(deep.join("version-2/snapshot.0").exists());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn no_bytes_make_a_start_panic(
+        log in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000),
+        keep in 0usize..600,
+        snapshot in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let dir = filled(3);
+        let path = file(&dir, "log.1");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.truncate(keep);
+        bytes.extend(log);
+        fs::write(&path, bytes).unwrap();
+        let whole = keep.saturating_sub(16) / RECORD;
+        match start(dir.path()) {
+            Ok((_, model, _)) => assert!(model.applied.len() >= whole.min(3)),
+            Err(e) => assert!(matches!(e, StoreError::DamagedLog { .. }), "{e}"),
+        }
+        let mut broken = b"ZKSN\0\0\0\x02".to_vec();
+        broken.extend(snapshot);
+        for suffix in ["", ".gz", ".snappy"] {
+            let path = file(&dir, &format!("snapshot.2{suffix}"));
+            fs::write(&path, &broken).unwrap();
+            assert!(snapshot::verify(&RealDisk, &path).is_err());
+        }
+    }
+}

@@ -70,8 +70,8 @@ pub struct TxnLog {
     dir: PathBuf,
     options: LogOptions,
     current: Option<OpenLog>,
-    /// rolled, with bytes that are not synced yet
-    rolled: Option<OpenLog>,
+    /// of syncs that nobody has heard of yet
+    carried: (Duration, u64),
     /// records not handed to the file yet
     batch: Vec<u8>,
     batch_first: Option<Zxid>,
@@ -89,7 +89,7 @@ impl TxnLog {
             dir,
             options,
             current: None,
-            rolled: None,
+            carried: (Duration::ZERO, 0),
             batch: Vec::new(),
             batch_first: None,
             last,
@@ -136,52 +136,40 @@ impl TxnLog {
     pub fn sync(&mut self) -> Result<Synced, StoreError> {
         self.check()?;
         self.write_out()?;
-        let mut done = Synced {
-            zxid: self.last,
-            elapsed: Duration::ZERO,
-            bytes: 0,
-        };
-        if let Some(mut log) = self.rolled.take() {
-            self.sync_file(&mut log, &mut done)?;
-            self.trim(log)?;
-        }
         if let Some(mut log) = self.current.take() {
-            self.sync_file(&mut log, &mut done)?;
-            let full = self
-                .options
-                .size_limit
-                .is_some_and(|limit| log.position > limit);
+            self.sync_file(&mut log)?;
+            let limit = self.options.size_limit;
+            let full = limit.is_some_and(|limit| log.position > limit);
             self.current = Some(log);
             if full {
                 self.roll()?;
             }
         }
-        Ok(done)
+        let (elapsed, bytes) = std::mem::take(&mut self.carried);
+        Ok(Synced {
+            zxid: self.last,
+            elapsed,
+            bytes,
+        })
     }
 
-    /// The next record starts a new file.
+    /// The next record starts a new file. This one is synced first: a newer file that outlives a
+    /// power cut must never follow one that lost its end.
     pub fn roll(&mut self) -> Result<(), StoreError> {
         self.check()?;
         self.write_out()?;
-        if self.rolled.is_some() {
-            self.sync()?;
-        }
-        if let Some(log) = self.current.take() {
+        if let Some(mut log) = self.current.take() {
+            self.sync_file(&mut log)?;
             self.previous_bytes += log.position;
-            if log.unsynced > 0 {
-                self.rolled = Some(log);
-            } else {
-                self.trim(log)?;
-            }
+            self.trim(log)?;
         }
         Ok(())
     }
 
     /// Syncs and gives the reserved space back.
     pub fn close(&mut self) -> Result<Synced, StoreError> {
-        let done = self.sync()?;
         self.roll()?;
-        Ok(done)
+        self.sync()
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -247,13 +235,13 @@ impl TxnLog {
         }
     }
 
-    fn sync_file(&mut self, log: &mut OpenLog, done: &mut Synced) -> Result<(), StoreError> {
+    fn sync_file(&mut self, log: &mut OpenLog) -> Result<(), StoreError> {
         if log.unsynced == 0 || !self.options.force_sync {
             log.unsynced = 0;
             return Ok(());
         }
         match log.file.sync() {
-            Ok(elapsed) => done.elapsed += elapsed,
+            Ok(elapsed) => self.carried.0 += elapsed,
             Err(e) => return Err(self.fail("sync", &log.path, e)),
         }
         // A file whose name is lost is lost: its first sync covers the folder.
@@ -264,7 +252,7 @@ impl TxnLog {
             }
             log.name_synced = true;
         }
-        done.bytes += log.unsynced;
+        self.carried.1 += log.unsynced;
         log.unsynced = 0;
         Ok(())
     }

@@ -44,11 +44,11 @@ impl Generator {
     pub fn step(&mut self, reference: &Side) -> Step {
         let slot = self.rng.below(SLOTS);
         if !reference.connected(slot) {
-            return self.connect(slot, reference.has_session(slot));
+            return self.connect(slot, reference.has_session(slot), false);
         }
         match self.rng.below(200) {
             0 => Step::Drop { slot },
-            1 => self.connect(slot, true),
+            1 => self.connect(slot, true, true),
             2 => Step::Requests {
                 slot,
                 burst: vec![Request::close_session()],
@@ -72,13 +72,14 @@ impl Generator {
         }
     }
 
-    fn connect(&mut self, slot: usize, has_session: bool) -> Step {
+    fn connect(&mut self, slot: usize, has_session: bool, connected: bool) -> Step {
         let timeout = 30_000 + self.rng.below(40_000) as i32;
         let how = match self.rng.below(10) {
             _ if !has_session => Connect::New { timeout },
             0 => Connect::NewOld { timeout },
             1 => Connect::NewReadOnly { timeout },
-            2 => Connect::WrongPassword,
+            // Java would close the session's own connection for it.
+            2 if !connected => Connect::WrongPassword,
             _ => Connect::Resume { timeout },
         };
         Step::Connect { slot, how }

@@ -451,3 +451,40 @@ fn removing_watches_tells_which() {
         }
     ));
 }
+
+proptest::proptest! {
+    /// Whatever a server sends, the session survives it or drops the connection.
+    #[test]
+    fn hostile_bytes_are_survived(chunks: Vec<Vec<u8>>, established: bool) {
+        let mut s = Story::new(config());
+        if established {
+            s.establish();
+            s.submit(1, OpCode::GetData, Some(Registration::Data("/root".into())));
+        } else {
+            s.wait();
+            s.session.connected(s.now);
+        }
+        for chunk in chunks {
+            s.receive(&chunk);
+            let mut raw = BytesMut::from(&chunk[..]);
+            s.session.handle_bytes(s.now, &mut raw);
+        }
+        s.session.disconnected(s.now);
+        proptest::prop_assert!(s.session.poll_timeout().is_some() || s.session.is_dead());
+    }
+
+    #[test]
+    fn broken_replies_are_errors(body: Vec<u8>) {
+        let body = bytes::Bytes::from(body);
+        let calls = Calls::default();
+        let read = |result: Result<(), Error>| drop(result);
+        let multi = calls.multi(&[Op::GetData { path: "/a".into() }]).unwrap();
+        read(multi.reader.read(&calls.chroot, Ok(body.clone())).map(drop));
+        let get = calls.get_data("/a", true).unwrap();
+        read(get.reader.read(&calls.chroot, Ok(body.clone())).map(drop));
+        let acl = calls.get_acl("/a").unwrap();
+        read(acl.reader.read(&calls.chroot, Ok(body.clone())).map(drop));
+        let children = calls.get_children("/a", false).unwrap();
+        read(children.reader.read(&calls.chroot, Ok(body)).map(drop));
+    }
+}

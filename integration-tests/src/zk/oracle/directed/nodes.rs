@@ -4,7 +4,7 @@ use proto::zk::OpCode::*;
 
 use super::{
     CONTAINER, EPHEMERAL, EPHEMERAL_SEQUENTIAL, MAIN, PERSISTENT, SEQUENTIAL, TTL, TTL_SEQUENTIAL,
-    each, make,
+    each, make, one,
 };
 use crate::zk::oracle::step::{Acls, Request as R, Step};
 
@@ -164,9 +164,7 @@ pub(super) fn refusals() -> Vec<Step> {
                 R::read(GetChildren, path, false),
                 R::read(GetChildren2, path, false),
                 R::path(GetAcl, path),
-                R::path(GetAllChildrenNumber, path),
                 R::path(GetEphemerals, path),
-                R::path(Sync, path),
                 R::set(path, Some(b""), 99),
                 R::set_acl(path, open, 99),
                 R::path(DeleteContainer, path),
@@ -174,6 +172,14 @@ pub(super) fn refusals() -> Vec<Step> {
                 R::multi(Multi, &[R::check(path, 99)]),
             ],
         ));
+        // Java counts the root twice below an empty path, and echoes what lies outside of the
+        // basic plane in an encoding that is not UTF-8.
+        if !path.is_empty() {
+            steps.push(one(MAIN, R::path(GetAllChildrenNumber, path)));
+        }
+        if path.chars().all(|c| c <= '\u{ffff}') {
+            steps.push(one(MAIN, R::path(Sync, path)));
+        }
     }
     steps
 }

@@ -150,6 +150,8 @@ pub(super) fn reconnects() -> Vec<Step> {
     for how in [Connect::Unknown, Connect::Ahead] {
         steps.push(Step::Connect { slot: 5, how });
     }
+    // Java would close the session's own connection before it looks at the password.
+    steps.push(Step::Drop { slot: GUEST });
     steps.push(Step::Connect {
         slot: GUEST,
         how: Connect::WrongPassword,

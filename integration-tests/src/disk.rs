@@ -1,0 +1,446 @@
+//! A disk in memory that does what disks do at the worst moment, from a seed: it loses, reorders and
+//! tears writes that were not synced, forgets names, runs full, fails a sync, or loses power at the
+//! n-th operation. The same seed gives the same run.
+//!
+//! What is durable: bytes of a file after its `sync`, names after `sync_dir`. Of the rest, a power
+//! cut keeps any sectors of any writes, and the first so many changes of names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use zk_server::store::disk::{Access, DirEntry, Disk, DiskFile};
+
+use crate::rng::Rng;
+
+const SECTOR: usize = 512;
+
+/// A change of a file's bytes that is not synced.
+#[derive(Debug, Clone)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Len(usize),
+}
+
+/// A change of a name that is not synced.
+#[derive(Debug, Clone)]
+enum Naming {
+    Link(PathBuf, u64),
+    Rename(PathBuf, PathBuf),
+    Unlink(PathBuf),
+}
+
+#[derive(Debug, Default)]
+struct Inode {
+    /// as a running process sees it
+    live: Vec<u8>,
+    /// as the medium has it
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+type Names = BTreeMap<PathBuf, u64>;
+
+#[derive(Debug)]
+struct World {
+    rng: Rng,
+    inodes: BTreeMap<u64, Inode>,
+    dirs: BTreeSet<PathBuf>,
+    live: Names,
+    durable: Names,
+    unsynced: Vec<Naming>,
+    /// operations that change something, so far
+    operations: u64,
+    power_fails_at: Option<u64>,
+    powered: bool,
+    capacity: Option<u64>,
+    syncs_to_fail: u32,
+    sync_time: Duration,
+}
+
+/// Handles share one disk.
+#[derive(Debug, Clone)]
+pub struct SimDisk(Arc<Mutex<World>>);
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    inode: u64,
+}
+
+impl SimDisk {
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(World {
+            rng: Rng::new(seed),
+            inodes: BTreeMap::new(),
+            dirs: BTreeSet::new(),
+            live: Names::new(),
+            durable: Names::new(),
+            unsynced: Vec::new(),
+            operations: 0,
+            power_fails_at: None,
+            powered: true,
+            capacity: None,
+            syncs_to_fail: 0,
+            sync_time: Duration::from_micros(100),
+        })))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Operations that changed something so far.
+    pub fn operations(&self) -> u64 {
+        self.world().operations
+    }
+
+    /// The power fails during the `n`-th change from now (1 is the next one).
+    pub fn fail_power_after(&self, n: u64) {
+        let mut world = self.world();
+        world.power_fails_at = Some(world.operations + n);
+    }
+
+    pub fn powered(&self) -> bool {
+        self.world().powered
+    }
+
+    /// Bytes that all files together may take.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.world().capacity = bytes;
+    }
+
+    /// The next `n` syncs fail; what they should have made durable never gets there.
+    pub fn fail_syncs(&self, n: u32) {
+        self.world().syncs_to_fail = n;
+    }
+
+    /// How long a sync claims to have taken.
+    pub fn set_sync_time(&self, time: Duration) {
+        self.world().sync_time = time;
+    }
+
+    /// Flips a bit of the medium.
+    pub fn flip_bit(&self, path: &Path, offset: usize, bit: u8) {
+        let mut world = self.world();
+        if let Some(inode) = world.live.get(path).copied() {
+            if let Some(inode) = world.inodes.get_mut(&inode) {
+                for bytes in [&mut inode.live, &mut inode.durable] {
+                    if let Some(byte) = bytes.get_mut(offset) {
+                        *byte ^= 1 << (bit % 8);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cuts the power, if it is still there, and brings the disk back with what it kept.
+    pub fn power_cycle(&self) {
+        let mut world = self.world();
+        world.lose_unsynced();
+        world.powered = true;
+        world.power_fails_at = None;
+    }
+}
+
+impl World {
+    /// Counts a change; an error once the power is gone.
+    fn change(&mut self) -> io::Result<()> {
+        self.alive()?;
+        self.operations += 1;
+        if self.power_fails_at.is_some_and(|at| self.operations >= at) {
+            self.powered = false;
+        }
+        Ok(())
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.powered {
+            Ok(())
+        } else {
+            Err(io::Error::other("the power is off"))
+        }
+    }
+
+    fn find(&self, path: &Path) -> io::Result<u64> {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        self.live.get(path).copied().ok_or_else(missing)
+    }
+
+    fn used(&self) -> u64 {
+        let inodes = self.live.values().filter_map(|i| self.inodes.get(i));
+        inodes.map(|i| i.live.len() as u64).sum()
+    }
+
+    /// How many of `more` bytes still fit.
+    fn room(&self, more: usize) -> usize {
+        let Some(capacity) = self.capacity else {
+            return more;
+        };
+        more.min(capacity.saturating_sub(self.used()) as usize)
+    }
+
+    fn lose_unsynced(&mut self) {
+        let keep = self.rng.below(self.unsynced.len() + 1);
+        let naming = std::mem::take(&mut self.unsynced);
+        for change in naming.into_iter().take(keep) {
+            change.apply(&mut self.durable);
+        }
+        self.live = self.durable.clone();
+        // A cut in which nothing more reaches the medium, everything does, or some sectors do.
+        let percent = *self.rng.pick(&[0, 30, 70, 100]);
+        for inode in self.inodes.values_mut() {
+            for change in std::mem::take(&mut inode.unsynced) {
+                change.keep_sectors(&mut inode.durable, &mut self.rng, percent);
+            }
+            inode.live = inode.durable.clone();
+        }
+        let named: BTreeSet<u64> = self.live.values().copied().collect();
+        self.inodes.retain(|inode, _| named.contains(inode));
+    }
+}
+
+impl Naming {
+    fn apply(self, names: &mut Names) {
+        match self {
+            Self::Link(path, inode) => {
+                names.insert(path, inode);
+            }
+            Self::Rename(from, to) => {
+                if let Some(inode) = names.remove(&from) {
+                    names.insert(to, inode);
+                }
+            }
+            Self::Unlink(path) => {
+                names.remove(&path);
+            }
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => write(to, *offset, bytes),
+            Self::Len(len) => to.resize(*len, 0),
+        }
+    }
+
+    fn keep_sectors(&self, to: &mut Vec<u8>, rng: &mut Rng, percent: usize) {
+        match self {
+            Self::Len(_) => {
+                if rng.chance(percent) {
+                    self.apply(to);
+                }
+            }
+            Self::Write { offset, bytes } => {
+                let end = offset + bytes.len();
+                let mut at = *offset;
+                while at < end {
+                    let next = end.min((at / SECTOR + 1) * SECTOR);
+                    if rng.chance(percent) {
+                        write(to, at, &bytes[at - offset..next - offset]);
+                    }
+                    at = next;
+                }
+            }
+        }
+    }
+}
+
+fn write(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    if to.len() < end {
+        to.resize(end, 0);
+    }
+    to[offset..end].copy_from_slice(bytes);
+}
+
+fn no_space() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+impl Disk for SimDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut world = self.world();
+        world.change()?;
+        if world.live.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = world.operations;
+        world.inodes.insert(inode, Inode::default());
+        world.live.insert(path.to_owned(), inode);
+        world.unsynced.push(Naming::Link(path.to_owned(), inode));
+        world.alive()?;
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            inode,
+        }))
+    }
+
+    fn open(&self, path: &Path, _: Access) -> io::Result<Box<dyn DiskFile>> {
+        let world = self.world();
+        world.alive()?;
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            inode: world.find(path)?,
+        }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let world = self.world();
+        world.alive()?;
+        let names = world.live.iter().filter(|(p, _)| p.parent() == Some(dir));
+        Ok(names
+            .filter_map(|(path, inode)| {
+                Some(DirEntry {
+                    name: path.file_name()?.to_str()?.to_owned(),
+                    len: world.inodes.get(inode)?.live.len() as u64,
+                    modified_ms: 0,
+                })
+            })
+            .collect())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let world = self.world();
+        world.alive()?;
+        Ok(world.live.contains_key(path) || world.dirs.contains(path))
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.alive()?;
+        world.dirs.extend(dir.ancestors().map(Path::to_owned));
+        Ok(())
+    }
+
+    fn writable(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.find(from)?;
+        world.change()?;
+        let change = Naming::Rename(from.to_owned(), to.to_owned());
+        change.clone().apply(&mut world.live);
+        world.unsynced.push(change);
+        world.alive()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.find(path)?;
+        world.change()?;
+        world.live.remove(path);
+        world.unsynced.push(Naming::Unlink(path.to_owned()));
+        world.alive()
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.change()?;
+        world.alive()?;
+        for change in std::mem::take(&mut world.unsynced) {
+            change.apply(&mut world.durable);
+        }
+        Ok(())
+    }
+
+    fn free_space(&self, _: &Path) -> io::Result<u64> {
+        let world = self.world();
+        world.alive()?;
+        Ok(world
+            .capacity
+            .map_or(u64::MAX, |c| c.saturating_sub(world.used())))
+    }
+}
+
+impl SimFile {
+    fn with<T>(&self, f: impl FnOnce(&mut World, u64) -> io::Result<T>) -> io::Result<T> {
+        f(&mut self.disk.world(), self.inode)
+    }
+
+    fn push(&self, change: Change) -> io::Result<()> {
+        self.with(|world, inode| {
+            world.change()?;
+            if let Some(inode) = world.inodes.get_mut(&inode) {
+                change.apply(&mut inode.live);
+                inode.unsynced.push(change);
+            }
+            world.alive()
+        })
+    }
+}
+
+impl DiskFile for SimFile {
+    fn size(&self) -> io::Result<u64> {
+        self.with(|world, inode| {
+            world.alive()?;
+            Ok(world.inodes.get(&inode).map_or(0, |i| i.live.len() as u64))
+        })
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.with(|world, inode| {
+            world.alive()?;
+            let Some(inode) = world.inodes.get(&inode) else {
+                return Ok(0);
+            };
+            let rest = inode.live.get(offset as usize..).unwrap_or_default();
+            let n = rest.len().min(buf.len());
+            buf[..n].copy_from_slice(&rest[..n]);
+            Ok(n)
+        })
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = offset as usize;
+        let grows = (offset + bytes.len()).saturating_sub(self.size()? as usize);
+        let room = self.with(|world, _| Ok(world.room(grows)))?;
+        let fits = bytes.len() - (grows - room).min(bytes.len());
+        self.push(Change::Write {
+            offset,
+            bytes: bytes[..fits].to_vec(),
+        })?;
+        if fits < bytes.len() {
+            return Err(no_space());
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        let grows = len.saturating_sub(self.size()?) as usize;
+        if self.with(|world, _| Ok(world.room(grows)))? < grows {
+            return Err(no_space());
+        }
+        self.push(Change::Len(len as usize))
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.push(Change::Len(len as usize))
+    }
+
+    fn sync(&mut self) -> io::Result<Duration> {
+        self.with(|world, inode| {
+            world.change()?;
+            world.alive()?;
+            let fails = world.syncs_to_fail > 0;
+            world.syncs_to_fail = world.syncs_to_fail.saturating_sub(1);
+            if let Some(inode) = world.inodes.get_mut(&inode) {
+                for change in std::mem::take(&mut inode.unsynced) {
+                    if !fails {
+                        change.apply(&mut inode.durable);
+                    }
+                }
+            }
+            if fails {
+                return Err(io::Error::other("the device reported an error"));
+            }
+            Ok(world.sync_time)
+        })
+    }
+}

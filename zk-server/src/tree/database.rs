@@ -33,6 +33,8 @@ pub struct Database {
     mismatches: u64,
     /// zxid and digest after every 128th transaction, oldest first
     digests: VecDeque<(i64, i64)>,
+    /// a snapshot is being read into it
+    loading: bool,
 }
 
 /// A digest is noted at multiples of this zxid (Java: `DIGEST_LOG_INTERVAL`).
@@ -51,12 +53,22 @@ impl Database {
         Self::with(DataTree::empty(types, digest_enabled))
     }
 
+    /// What was there before has no place beside a snapshot.
+    fn begin_load(&mut self) {
+        if !self.loading {
+            let digest_enabled = self.tree.digest().is_some();
+            *self = Self::for_snapshot(self.tree.types(), digest_enabled);
+            self.loading = true;
+        }
+    }
+
     fn with(tree: DataTree) -> Self {
         Self {
             tree,
             sessions: Arc::default(),
             last_zxid: 0,
             expected: None,
+            loading: false,
             mismatches: 0,
             digests: VecDeque::new(),
         }
@@ -65,6 +77,8 @@ impl Database {
     /// Ends the filling by a snapshot that was begun at `zxid`. False when the snapshot claims to
     /// be exact and its digest is not the tree's.
     pub fn loaded(&mut self, zxid: Zxid) -> bool {
+        self.begin_load();
+        self.loading = false;
         self.last_zxid = zxid.0;
         self.tree.acls.purge_unused();
         // A snapshot of 3.4 lacks it (Java: `createConfigNode`).
@@ -241,14 +255,17 @@ impl Database {
 
 impl ImageSink for Database {
     fn session(&mut self, id: i64, timeout_ms: i32) {
+        self.begin_load();
         Arc::make_mut(&mut self.sessions).insert(id, timeout_ms);
     }
 
     fn acl(&mut self, key: i64, acl: Vec<Acl<'_>>) {
+        self.begin_load();
         self.tree.acls.insert(key, acls::list_bytes(&acl));
     }
 
     fn node(&mut self, node: ImageNode<'_>) -> Result<(), String> {
+        self.begin_load();
         self.tree.acls.add_use(node.acl);
         let Some(slash) = node.path.rfind('/') else {
             if !node.path.is_empty() {

@@ -239,7 +239,8 @@ fn shown(image: &dyn ImageSource) -> Model {
 }
 
 fn reload(image: &dyn ImageSource) -> Database {
-    let mut db = Database::for_snapshot(TYPES, true);
+    // A new database gives way to the snapshot.
+    let mut db = Database::new(TYPES, true);
     image.sessions(&mut |id, timeout| db.session(id, timeout));
     image.acls(&mut |key, acl| db.acl(key, acl.to_vec()));
     image.nodes(&mut |node| db.node(node).unwrap());

@@ -5,4 +5,5 @@ pub mod disk;
 pub mod peers;
 pub mod proc;
 pub mod rng;
+pub mod sim;
 pub mod zk;

@@ -84,6 +84,9 @@ impl Replay for State {
     fn restart(&mut self) {
         *self = Self::default();
     }
+    fn begin_new(&mut self) {
+        *self = Self::default();
+    }
     fn sink(&mut self) -> &mut dyn ImageSink {
         self
     }

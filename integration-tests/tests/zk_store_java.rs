@@ -36,10 +36,12 @@ fn types() -> EphemeralTypes {
 
 impl Replay for Restore {
     fn restart(&mut self) {
+        self.0 = Database::for_snapshot(types(), true);
+    }
+    fn begin_new(&mut self) {
         *self = Self::new();
     }
     fn sink(&mut self) -> &mut dyn ImageSink {
-        self.0 = Database::for_snapshot(types(), true);
         &mut self.0
     }
     fn loaded(&mut self, zxid: Zxid) -> Result<(), String> {

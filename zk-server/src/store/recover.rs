@@ -21,8 +21,10 @@ use crate::core::io::Zxid;
 
 /// The tree and the sessions, being restored.
 pub trait Replay {
-    /// Forgets everything: a snapshot turned out to be damaged half-way.
+    /// Forgets everything, down to the root: a snapshot is about to fill it.
     fn restart(&mut self);
+    /// Becomes what a new server begins with: there is no snapshot.
+    fn begin_new(&mut self);
     fn sink(&mut self) -> &mut dyn ImageSink;
     /// The sink has got a whole snapshot.
     fn loaded(&mut self, zxid: Zxid) -> Result<(), String>;
@@ -148,6 +150,7 @@ impl Recovery<'_> {
     ) -> Result<Option<(Loaded, PathBuf)>, StoreError> {
         let mut broken: Vec<(Named, String)> = Vec::new();
         for file in self.snapshots.list()?.into_iter().rev() {
+            replay.restart();
             let result = snapshot::load(self.disk, &file.path, replay.sink());
             match result.and_then(|l| replay.loaded(l.zxid).map(|()| l)) {
                 Ok(loaded) => {
@@ -158,12 +161,10 @@ impl Recovery<'_> {
                     self.must_reach(broken.first(), loaded.zxid)?;
                     return Ok(Some((loaded, file.path)));
                 }
-                Err(why) => {
-                    replay.restart();
-                    broken.push((file, why));
-                }
+                Err(why) => broken.push((file, why)),
             }
         }
+        replay.begin_new();
         match broken.first() {
             // A server that died while it wrote its first snapshot had acknowledged nothing.
             Some((file, why)) if file.zxid > Zxid(0) || !self.logs()?.is_empty() => {

@@ -123,6 +123,9 @@ impl Replay for Model {
     fn restart(&mut self) {
         *self = Self::default();
     }
+    fn begin_new(&mut self) {
+        *self = Self::default();
+    }
     fn sink(&mut self) -> &mut dyn ImageSink {
         self
     }

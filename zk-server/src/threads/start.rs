@@ -142,6 +142,10 @@ impl Replay for Restoring {
         self.database = Database::for_snapshot(self.types, self.digest);
     }
 
+    fn begin_new(&mut self) {
+        self.database = Database::new(self.types, self.digest);
+    }
+
     fn sink(&mut self) -> &mut dyn ImageSink {
         &mut self.database
     }

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
     match arguments.first().map(String::as_str) {
         Some("--version") => {
-            println!("Apache ZooKeeper, version {}", environment::full_version());
+            println!("Apache ZooKeeper, version {}", environment::version_line());
             ExitCode::SUCCESS
         }
         Some("--four-letter-word") => four_letter_word(&arguments[1..]),

@@ -16,6 +16,11 @@ pub fn full_version() -> &'static str {
     )
 }
 
+/// Version and date as `zkServer.sh version` prints them (Java: `VersionInfoMain`).
+pub fn version_line() -> &'static str {
+    concat!("3.9.5-", env!("BUILD_COMMIT"), " ", env!("BUILD_DATE"))
+}
+
 /// The name of this machine, `localhost` when it has none.
 pub fn host_name() -> String {
     let name = gethostname().ok().and_then(|name| name.into_string().ok());

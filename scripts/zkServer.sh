@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# Starts, stops and asks the ZooKeeper server, as Apache's script of this name:
+#   zkServer.sh [--config DIR] {start|start-foreground|stop|version|restart|status|print-cmd} [CONFIG FILE]
+# Environment: ZOOCFGDIR, ZOOCFG, ZOO_LOG_DIR, ZOO_LOG_FILE, ZOOPIDFILE, ZOO_DATADIR_AUTOCREATE_DISABLE,
+# SERVER_JVMFLAGS, JVMFLAGS (-Dname=value counts).
+script=$0
+ZOOBINDIR=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
+if [ -e "$ZOOBINDIR/../libexec/zkEnv.sh" ]; then
+  . "$ZOOBINDIR/../libexec/zkEnv.sh"
+else
+  . "$ZOOBINDIR/zkEnv.sh"
+fi
+
+usage() {
+  echo "Usage: $script [--config <conf-dir>] {start|start-foreground|stop|version|restart|status|print-cmd}" >&2
+}
+
+command=$1
+case $command in
+  start | start-foreground | stop | restart | status | print-cmd) ;;
+  version)
+    program=$(zoo_binary zk-server) || exit 1
+    exec "$program" --version
+    ;;
+  *)
+    usage
+    exit 1
+    ;;
+esac
+if [ -n "$2" ]; then
+  case $2 in
+    */*) ZOOCFG=$2 ;;
+    *) ZOOCFG=$ZOOCFGDIR/$2 ;;
+  esac
+fi
+echo "Using config: $ZOOCFG" >&2
+
+if [ "$command" = restart ]; then
+  shift
+  "$script" --config "$ZOOCFGDIR" stop "$@"
+  exec "$script" --config "$ZOOCFGDIR" start "$@"
+fi
+
+program=$(zoo_binary zk-server) || exit 1
+if [ ! -r "$ZOOCFG" ]; then
+  echo "Error: the configuration file $ZOOCFG cannot be read; copy $ZOOCFGDIR/zoo_sample.cfg to it and change it" >&2
+  exit 1
+fi
+data_dir=$(zoo_value dataDir)
+log_data_dir=$(zoo_value dataLogDir)
+options=()
+if [ -n "$ZOO_DATADIR_AUTOCREATE_DISABLE" ]; then
+  if [ ! -d "$data_dir/version-2" ]; then
+    echo "ZooKeeper data directory is missing at $data_dir fix the path or run initialize"
+    exit 1
+  fi
+  if [ -n "$log_data_dir" ] && [ ! -d "$log_data_dir/version-2" ]; then
+    echo "ZooKeeper txnlog directory is missing at $log_data_dir fix the path or run initialize"
+    exit 1
+  fi
+  options+=(-Dzookeeper.datadir.autocreate=false)
+fi
+ZOO_LOG_FILE=${ZOO_LOG_FILE:-zookeeper-$USER-server-$HOSTNAME.log}
+out=$ZOO_LOG_DIR/zookeeper-$USER-server-$HOSTNAME.out
+options+=("-Dzookeeper.log.dir=$ZOO_LOG_DIR" "-Dzookeeper.log.file=$ZOO_LOG_FILE")
+pid_file=${ZOOPIDFILE:-$data_dir/zookeeper_server.pid}
+
+# Whether process $1 runs; one that is only a leftover of an old pid file does not count.
+is_server() {
+  kill -0 "$1" 2> /dev/null || return 1
+  case $(cat "/proc/$1/comm" 2> /dev/null) in
+    zk-server | java | '') return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# The address of clientPort, wherever the configuration gives it.
+find_client_port() {
+  client_address=$(zoo_value clientPortAddress)
+  client_port=$(zoo_value clientPort)
+  case $client_port in
+    '' | *[!0-9]*)
+      local myid line
+      myid=$(cat "$data_dir/myid" 2> /dev/null)
+      case $myid in
+        '' | *[!0-9]*)
+          echo "myid could not be determined, will not able to locate clientPort in the server configs."
+          return
+          ;;
+      esac
+      line=$(zoo_value "server\.$myid" | sed -n 's/.*;//p')
+      if [ -z "$line" ]; then
+        echo "Client port not found in static config file. Looking in dynamic config file."
+        line=$(zoo_value "server\.$myid" "$(zoo_value dynamicConfigFile)" | sed -n 's/.*;//p')
+      fi
+      if [ -z "$line" ]; then
+        echo "Client port not found in the server configs"
+        return
+      fi
+      client_port=${line##*:}
+      case $line in
+        *:*) client_address=$(echo "${line%:*}" | tr -d '[]') ;;
+      esac
+      ;;
+  esac
+}
+
+start() {
+  echo -n "Starting zookeeper ... "
+  if [ -f "$pid_file" ] && is_server "$(cat "$pid_file")"; then
+    echo "already running as process $(cat "$pid_file")."
+    exit 1
+  fi
+  mkdir -p "$(dirname "$pid_file")" "$ZOO_LOG_DIR" || exit 1
+  nohup "$program" "${options[@]}" "$ZOOCFG" > "$out" 2>&1 < /dev/null &
+  local pid=$!
+  if ! echo -n "$pid" > "$pid_file"; then
+    echo "FAILED TO WRITE PID"
+    exit 1
+  fi
+  # It serves, it has ended, or it is still reading its files after a second.
+  local tries
+  find_client_port > /dev/null
+  for tries in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.1
+    if ! kill -0 "$pid" 2> /dev/null; then
+      echo "FAILED TO START"
+      # The reason is the last thing that it said.
+      tail -n 2 "$out" >&2
+      rm -f "$pid_file"
+      exit 1
+    fi
+    if "$program" --four-letter-word "${client_address:-localhost}" "${client_port:-0}" srvr > /dev/null 2>&1; then
+      break
+    fi
+  done
+  echo "STARTED"
+}
+
+stop() {
+  echo -n "Stopping zookeeper ... "
+  if [ ! -f "$pid_file" ]; then
+    echo "no zookeeper to stop (could not find file $pid_file)"
+    exit 0
+  fi
+  local pid tries=0
+  pid=$(cat "$pid_file")
+  rm -f "$pid_file"
+  if is_server "$pid"; then
+    kill "$pid"
+    # What was acknowledged is on disk; ending takes the time of one sync.
+    while kill -0 "$pid" 2> /dev/null && [ "$tries" -lt 300 ]; do
+      sleep 0.1
+      tries=$((tries + 1))
+    done
+  fi
+  echo "STOPPED"
+  exit 0
+}
+
+status() {
+  find_client_port
+  if [ -z "$client_port" ]; then
+    echo "Client port not found. Looking for secureClientPort in the static config."
+    echo "Unable to find either secure or unsecure client port in any configs. Terminating."
+    exit 1
+  fi
+  echo "Client port found: $client_port. Client address: ${client_address:-localhost}. Client SSL: false."
+  local mode
+  mode=$("$program" --four-letter-word "${client_address:-localhost}" "$client_port" srvr 2> /dev/null | grep Mode)
+  if [ -z "$mode" ]; then
+    echo "Error contacting service. It is probably not running."
+    exit 1
+  fi
+  echo "$mode"
+}
+
+case $command in
+  start) start ;;
+  stop) stop ;;
+  status) status ;;
+  start-foreground)
+    mkdir -p "$ZOO_LOG_DIR" || exit 1
+    if [ -n "$ZOO_NOEXEC" ]; then
+      "$program" "${options[@]}" "$ZOOCFG"
+    else
+      exec "$program" "${options[@]}" "$ZOOCFG"
+    fi
+    ;;
+  print-cmd)
+    printf '"%s"' "$program"
+    printf ' "%s"' "${options[@]}"
+    printf ' "%s" > "%s" 2>&1 < /dev/null\n' "$ZOOCFG" "$out"
+    ;;
+esac

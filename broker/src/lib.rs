@@ -10,3 +10,4 @@ pub mod net;
 pub mod shard;
 pub mod state;
 pub mod zk;
+pub mod tools;

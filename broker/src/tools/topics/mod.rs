@@ -1,0 +1,87 @@
+//! `kafka-topics`: lists, describes, creates, alters and deletes topics, through a broker or
+//! through ZooKeeper (Java: `TopicCommand` of 3.9 and of 2.7).
+
+mod bootstrap;
+mod options;
+mod view;
+
+use driver::kafka_client::Options as ClientOptions;
+use driver::kafka_client::cluster::parse_addresses;
+use proto::kafka::Str;
+
+use self::bootstrap::Bootstrap;
+use self::options::{Action, Options};
+use super::Failure;
+use super::options::{TopicFilter, is_internal, parse};
+
+pub async fn run(args: Vec<String>) -> i32 {
+    let options: Options = match parse("kafka-topics", args) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let action = match options.check() {
+        Ok(action) => action,
+        Err(message) => {
+            eprintln!("{message}");
+            return 1;
+        }
+    };
+    match execute(&options, action).await {
+        Ok(()) => 0,
+        Err(failure) => {
+            println!("Error while executing topic command : {failure}");
+            1
+        }
+    }
+}
+
+async fn execute(options: &Options, action: Action) -> Result<(), Failure> {
+    let addresses = parse_addresses(options.bootstrap_server.as_deref().unwrap_or_default())?;
+    let client = ClientOptions {
+        client_id: Str::from_static("adminclient-1"),
+        ..ClientOptions::default()
+    };
+    let mut topics = Bootstrap::new(addresses, client);
+    match action {
+        Action::Create => {
+            let name = options.topic.as_deref().unwrap_or_default();
+            if name.contains(['.', '_']) {
+                println!(
+                    "WARNING: Due to limitations in metric names, topics with a period ('.') or \
+                     underscore ('_') could collide. To avoid issues it is best to use either, \
+                     but not both."
+                );
+            }
+            topics.create(options).await
+        }
+        Action::List => {
+            let names = topics.names(options).await?;
+            println!("{}", names.join("\n"));
+            Ok(())
+        }
+        Action::Describe => topics.describe(options).await,
+        Action::Alter => topics.alter(options).await,
+        Action::Delete => topics.delete(options).await,
+    }
+}
+
+/// Of all topics those that the options name.
+fn select(options: &Options, mut all: Vec<String>) -> Result<Vec<String>, Failure> {
+    all.sort();
+    let filter = options.topic.as_deref().map(TopicFilter::new).transpose()?;
+    all.retain(|name| {
+        let hidden = options.exclude_internal && is_internal(name);
+        !hidden && filter.as_ref().is_none_or(|f| f.allows(name))
+    });
+    Ok(all)
+}
+
+/// An error when a topic was named, none was found, and that is not allowed.
+fn ensure_found(options: &Options, found: &[String]) -> Result<(), Failure> {
+    match options.topic.as_deref() {
+        Some(name) if !name.is_empty() && found.is_empty() && !options.if_exists => Err(
+            Failure::new(format!("Topic '{name}' does not exist as expected")),
+        ),
+        _ => Ok(()),
+    }
+}

@@ -9,5 +9,5 @@ pub mod metadata;
 pub mod net;
 pub mod shard;
 pub mod state;
-pub mod zk;
 pub mod tools;
+pub mod zk;

@@ -4,6 +4,7 @@
 mod bootstrap;
 mod options;
 mod view;
+mod zookeeper;
 
 use driver::kafka_client::Options as ClientOptions;
 use driver::kafka_client::cluster::parse_addresses;
@@ -11,6 +12,7 @@ use proto::kafka::Str;
 
 use self::bootstrap::Bootstrap;
 use self::options::{Action, Options};
+use self::zookeeper::ZooKeeper;
 use super::Failure;
 use super::options::{TopicFilter, is_internal, parse};
 
@@ -36,6 +38,20 @@ pub async fn run(args: Vec<String>) -> i32 {
 }
 
 async fn execute(options: &Options, action: Action) -> Result<(), Failure> {
+    let name = options.topic.as_deref().unwrap_or_default();
+    if action == Action::Create && name.contains(['.', '_']) {
+        println!(
+            "WARNING: Due to limitations in metric names, topics with a period ('.') or \
+             underscore ('_') could collide. To avoid issues it is best to use either, but not \
+             both."
+        );
+    }
+    if let Some(hosts) = &options.zookeeper {
+        let zookeeper = ZooKeeper::connect(hosts).await?;
+        let result = through_zookeeper(&zookeeper, options, action).await;
+        zookeeper.close().await;
+        return result;
+    }
     let addresses = parse_addresses(options.bootstrap_server.as_deref().unwrap_or_default())?;
     let client = ClientOptions {
         client_id: Str::from_static("adminclient-1"),
@@ -43,25 +59,28 @@ async fn execute(options: &Options, action: Action) -> Result<(), Failure> {
     };
     let mut topics = Bootstrap::new(addresses, client);
     match action {
-        Action::Create => {
-            let name = options.topic.as_deref().unwrap_or_default();
-            if name.contains(['.', '_']) {
-                println!(
-                    "WARNING: Due to limitations in metric names, topics with a period ('.') or \
-                     underscore ('_') could collide. To avoid issues it is best to use either, \
-                     but not both."
-                );
-            }
-            topics.create(options).await
-        }
+        Action::Create => topics.create(options).await,
         Action::List => {
-            let names = topics.names(options).await?;
-            println!("{}", names.join("\n"));
+            println!("{}", topics.names(options).await?.join("\n"));
             Ok(())
         }
         Action::Describe => topics.describe(options).await,
         Action::Alter => topics.alter(options).await,
         Action::Delete => topics.delete(options).await,
+    }
+}
+
+async fn through_zookeeper(
+    zookeeper: &ZooKeeper,
+    options: &Options,
+    action: Action,
+) -> Result<(), Failure> {
+    match action {
+        Action::Create => zookeeper.create(options).await,
+        Action::List => zookeeper.list(options).await,
+        Action::Describe => zookeeper.describe(options).await,
+        Action::Alter => zookeeper.alter(options).await,
+        Action::Delete => zookeeper.delete(options).await,
     }
 }
 

@@ -74,6 +74,7 @@ impl Log {
             poisoned: false,
             last_flush_ms: now_ms,
             doomed: VecDeque::new(),
+            dir_changed: true,
             truncations: 0,
             flush_jobs: Vec::new(),
         };

@@ -45,6 +45,8 @@ pub struct Log {
     pub(super) last_flush_ms: i64,
     /// renamed to `.deleted`, to be removed when their time comes
     pub(super) doomed: VecDeque<(i64, PathBuf)>,
+    /// files came or went since the directory was last synced
+    pub(super) dir_changed: bool,
     /// how often the log was truncated since it was opened
     pub(super) truncations: u64,
     /// flushes that rolling asked for
@@ -56,7 +58,8 @@ pub struct Log {
 pub struct FlushJob {
     files: Vec<Arc<File>>,
     snapshot: Option<PathBuf>,
-    dir: PathBuf,
+    /// only when files came or went since it was last synced
+    dir: Option<PathBuf>,
     ticket: FlushTicket,
 }
 
@@ -80,7 +83,7 @@ impl FlushJob {
         if let Some(path) = &self.snapshot {
             file::sync_path(path)?;
         }
-        file::sync_dir(&self.dir)
+        self.dir.as_deref().map_or(Ok(()), file::sync_dir)
     }
 }
 
@@ -299,9 +302,11 @@ impl Log {
         self.flush_jobs.push(FlushJob {
             files,
             snapshot,
-            dir: self.dir.clone(),
+            dir: Some(self.dir.clone()),
             ticket,
         });
+        // A flush that overtakes this job must see to the directory as well.
+        self.dir_changed = true;
         tracing::info!("[{}] Rolled new log segment at offset {base}", self.name);
         Ok(())
     }
@@ -319,19 +324,24 @@ impl Log {
         }
         self.flush_jobs.clear(); // this one covers them
         let from = self.segment_of(self.recovery_point).unwrap_or(0);
+        let active = self.segments.len() - 1;
         let mut files = Vec::new();
-        for i in from..self.segments.len() {
+        for i in from..active {
             let more = self.segments[i].files_to_sync();
             files.extend(self.guard(more)?);
         }
+        // The active segment's indexes are made anew after a crash, so its data is enough.
+        let data = self.segments[active].handle();
+        files.push(self.guard(data)?);
         let ticket = FlushTicket {
             up_to: self.log_end,
             truncations: self.truncations,
         };
+        let dir = std::mem::take(&mut self.dir_changed).then(|| self.dir.clone());
         Ok(Some(FlushJob {
             files,
             snapshot: None,
-            dir: self.dir.clone(),
+            dir,
             ticket,
         }))
     }

@@ -17,6 +17,7 @@ impl Log {
         }
         tracing::info!("[{}] Truncating to offset {offset}", self.name);
         self.truncations += 1;
+        self.dir_changed = true;
         if self.segments[0].base_offset > offset {
             self.truncate_fully(offset, now_ms)?;
             return Ok(true);
@@ -57,6 +58,7 @@ impl Log {
             self.name
         );
         self.truncations += 1;
+        self.dir_changed = true;
         let old: Vec<Segment> = self.segments.drain(..).collect();
         // An old segment may have the new one's name, so that one goes first.
         let mut result = Ok(());

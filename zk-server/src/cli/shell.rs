@@ -458,3 +458,49 @@ async fn carry_out(zk: &ZkClient, command: &Command, parsed: &Parsed) -> Result<
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Arguments {
+        let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        Arguments::parse(&words)
+    }
+
+    #[test]
+    fn arguments_end_where_the_command_begins() {
+        let parsed = arguments("-server a:1/x -timeout 5000 -r -unknown ls -R /");
+        assert_eq!(
+            (parsed.server.as_str(), parsed.timeout.as_str()),
+            ("a:1/x", "5000")
+        );
+        assert!(parsed.read_only && !parsed.wait);
+        assert_eq!(parsed.command, ["ls", "-R", "/"]);
+        let parsed = arguments("-waitforconnection -client-configuration f -server");
+        assert_eq!(parsed.server, "localhost:2181");
+        assert_eq!(parsed.client_configuration.as_deref(), Some("f"));
+        assert!(parsed.wait && parsed.command.is_empty());
+    }
+
+    #[test]
+    fn settings_come_from_the_configuration_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("client.cfg");
+        let name = file.to_str().unwrap();
+        let collect = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Settings::collect(Some(name))
+        };
+        let settings = collect("jute.maxbuffer = 4096\nzookeeper.client.secure=false\n").unwrap();
+        assert_eq!(settings.max_buffer, Some(4096));
+        let refused = collect("# TLS\nzookeeper.client.secure=true\n").unwrap_err();
+        assert!(refused.starts_with(&format!("{name}, line 2: zookeeper.client.secure=true")));
+        let refused = collect("jute.maxbuffer=many\n").unwrap_err();
+        assert!(
+            refused.contains("line 1: jute.maxbuffer=many is not a number"),
+            "{refused}"
+        );
+        assert!(Settings::collect(Some("/no/such/file")).is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! Our ZooKeeper client against Apache's servers: every operation, watches and sessions across
+//! Our ZooKeeper client against Apache's servers and ours: every operation, watches and sessions across
 //! restarts of the server, sessions taken up by another client.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test")]
 
@@ -9,12 +9,21 @@ use driver::zk_client::{
     ZkEvents,
 };
 use integration_tests::java_or_skip;
-use integration_tests::zk::ZkConfig;
+use integration_tests::peers::Java;
+use integration_tests::zk::{ZkConfig, ZkServer};
 use proto::zk::ErrorCode;
 use proto::zk::watch::EventType;
 
 const OPEN: &[OwnedAcl] = &[OwnedAcl::OPEN];
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Java's server of that version, or ours.
+fn start(config: &ZkConfig, java: Java, version: &str) -> ZkServer {
+    match version {
+        "ours" => config.start_ours(),
+        version => config.start_java(java, version),
+    }
+}
 
 async fn client(connect: &str) -> (ZkClient, ZkEvents) {
     let config = ClientConfig::new(connect, Duration::from_secs(20));
@@ -183,12 +192,12 @@ async fn watches(zk: &ZkClient, events: &mut ZkEvents) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn every_operation_on_java_servers() {
+async fn every_operation_on_every_server() {
     let java = java_or_skip!();
-    for version in ["3.6.2", "3.9.5"] {
+    for version in ["3.6.2", "3.9.5", "ours"] {
         let dir = tempfile::tempdir().unwrap();
         let config = ZkConfig::new(dir.path()).property("zookeeper.extendedTypesEnabled", "true");
-        let server = config.start_java(java, version);
+        let server = start(&config, java, version);
         let (root, _events) = client(&server.connect_string()).await;
         root.create("/chroot", None, OPEN, CreateMode::Persistent)
             .await
@@ -215,10 +224,10 @@ async fn every_operation_on_java_servers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn operations_of_3_4_and_watches_across_restarts() {
     let java = java_or_skip!();
-    for version in ["3.4.14", "3.9.5"] {
+    for version in ["3.4.14", "3.9.5", "ours"] {
         let dir = tempfile::tempdir().unwrap();
         let config = ZkConfig::new(dir.path());
-        let mut server = config.start_java(java, version);
+        let mut server = start(&config, java, version);
         let (zk, mut events) = client(&server.connect_string()).await;
         let (other, _) = client(&server.connect_string()).await;
         zk.create("/e", None, OPEN, CreateMode::Ephemeral)
@@ -237,7 +246,7 @@ async fn operations_of_3_4_and_watches_across_restarts() {
         let lost = zk.get_data("/d", false).await;
         assert_eq!(code(lost), Some(ErrorCode::ConnectionLoss));
         drop(server);
-        let server = config.start_java(java, version);
+        let server = start(&config, java, version);
         other.wait_connected(LIMIT).await.unwrap();
         zk.wait_connected(LIMIT).await.unwrap();
         assert_eq!(zk.session(), session);
@@ -265,17 +274,22 @@ async fn operations_of_3_4_and_watches_across_restarts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_session_is_taken_up_and_expires() {
     let java = java_or_skip!();
-    let dir = tempfile::tempdir().unwrap();
-    let server = ZkConfig::new(dir.path()).start_java(java, "3.9.5");
-    let connect = server.connect_string();
-    let (first, mut first_events) = client(&connect).await;
+    for version in ["3.9.5", "ours"] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = start(&ZkConfig::new(dir.path()), java, version);
+        taken_up(&server.connect_string()).await;
+    }
+}
+
+async fn taken_up(connect: &str) {
+    let (first, mut first_events) = client(connect).await;
     first
         .create("/e", None, OPEN, CreateMode::Ephemeral)
         .await
         .unwrap();
     let resume = |session| ClientConfig {
         session: Some(session),
-        ..ClientConfig::new(&connect, Duration::from_secs(20))
+        ..ClientConfig::new(connect, Duration::from_secs(20))
     };
     let (second, _events) = ZkClient::connect(resume(first.session())).unwrap();
     second.wait_connected(LIMIT).await.unwrap();

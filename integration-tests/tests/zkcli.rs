@@ -13,13 +13,18 @@ use integration_tests::proc::{Finished, binary, repo_root, run};
 use integration_tests::zk::{ZkConfig, ZkServer};
 
 const PEER: &str = "zookeeper-3.9.5";
+/// In the place of a version of Java's: our server.
+const OURS: &str = "ours";
 
 fn start(java: Java, version: &str) -> (tempfile::TempDir, ZkServer) {
     let dir = tempfile::tempdir().unwrap();
     let config = ZkConfig::new(dir.path())
         .property("zookeeper.extendedTypesEnabled", "true")
         .property("zookeeper.enforceQuota", "true");
-    let server = config.start_java(java, version);
+    let server = match version {
+        OURS => config.start_ours(),
+        version => config.start_java(java, version),
+    };
     (dir, server)
 }
 
@@ -90,6 +95,16 @@ fn printed(finished: &Finished, connect: &str) -> Printed {
     // Commands that print nothing leave their prompts on one line.
     let text = text.replace("[zk: ", "\n[zk: ").replace(") ", ")\n");
     printed.lines = text.lines().map(|line| mask(line, connect)).collect();
+    // whoami lists a set.
+    let mut rest = printed.lines.as_mut_slice();
+    while let Some(at) = rest
+        .iter()
+        .position(|line| line.ends_with("Auth scheme: User"))
+    {
+        rest = &mut rest[at + 1..];
+        let users = rest.iter().take_while(|line| !line.is_empty()).count();
+        rest[..users].sort();
+    }
     let jline = |line: &&str| !line.contains("org.jline") && !line.contains("dumb terminal");
     printed.errors = finished
         .stderr
@@ -136,18 +151,28 @@ fn script(version: &str) -> String {
         .collect()
 }
 
+/// Java's zkCli on Java's server, ours on another one of that kind; or, where that is our server,
+/// both of them there.
 fn same_script(version: &str) {
     let java = java_or_skip!();
     let script = script(version);
     assert!(script.lines().count() >= 100);
-    let (_dir, first) = start(java, version);
+    let javas_server = if version == OURS { "3.9.5" } else { version };
+    let (_dir, first) = start(java, javas_server);
     let connect = first.connect_string();
     let javas = printed(&java_cli(java, &["-server", &connect], &script), &connect);
     drop(first);
     let (_dir, second) = start(java, version);
     let connect = second.connect_string();
     let ours = printed(&our_cli(&["-server", &connect], &script), &connect);
-    compare(&ours, &javas, "script");
+    compare(&ours, &javas, "our zkCli");
+    if version == OURS {
+        drop(second);
+        let (_dir, third) = start(java, OURS);
+        let connect = third.connect_string();
+        let crossed = printed(&java_cli(java, &["-server", &connect], &script), &connect);
+        compare(&crossed, &javas, "Java's zkCli on our server");
+    }
 }
 
 #[test]
@@ -158,6 +183,11 @@ fn script_prints_the_same_on_java_3_9() {
 #[test]
 fn script_prints_the_same_on_java_3_6() {
     same_script("3.6.2");
+}
+
+#[test]
+fn script_prints_the_same_on_our_server() {
+    same_script(OURS);
 }
 
 #[test]

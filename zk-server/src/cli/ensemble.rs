@@ -4,6 +4,8 @@
 use driver::zk_client::ZkClient;
 use proto::properties::Properties;
 
+use crate::net::environment::full_version;
+
 use super::fail::Failure;
 use super::options::Parsed;
 use super::table::Command;
@@ -143,7 +145,7 @@ pub(super) fn version(command: &Command, parsed: &Parsed) -> Done {
     if parsed.args.len() > 1 {
         return Err(Failure::new(command.usage_text()));
     }
-    out!("ZooKeeper CLI version: {}", super::shell::FULL_VERSION);
+    out!("ZooKeeper CLI version: {}", full_version());
     Ok(())
 }
 

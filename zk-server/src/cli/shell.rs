@@ -17,9 +17,6 @@ use super::options::{Parsed, parse};
 use super::table::{Command, find, print_usage};
 use super::{access, ensemble, nodes, quota, text, watching, words};
 
-/// What `version` tells.
-pub(super) const FULL_VERSION: &str = concat!("3.9.5-", env!("CARGO_PKG_VERSION"));
-
 /// How long the first prompt waits for a session, so that it need not say CONNECTING.
 const PROMPT_WAIT: Duration = Duration::from_secs(1);
 const INVALID_INVOCATION: i32 = 2;

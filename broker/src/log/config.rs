@@ -37,6 +37,9 @@ pub struct LogConfig {
     pub decompressed_max: usize,
 }
 
+/// A batch that decompresses to more is refused (MESSAGE_TOO_LARGE): 128 times the default
+/// `max.message.bytes`, or 32 times a larger one.
+const DECOMPRESSED_MAX: usize = 128 << 20;
 const WEEK_MS: i64 = 7 * 24 * 3_600_000;
 
 impl Default for LogConfig {
@@ -61,7 +64,7 @@ impl Default for LogConfig {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: i64::MAX,
             producer_id_expiration_ms: 24 * 3_600_000,
-            decompressed_max: 256 << 20,
+            decompressed_max: DECOMPRESSED_MAX,
         }
     }
 }
@@ -98,7 +101,7 @@ impl LogConfig {
             timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
             timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
             producer_id_expiration_ms,
-            ..Self::default()
+            decompressed_max: DECOMPRESSED_MAX.max(32 * topic.max_message_bytes as usize),
         }
     }
 

@@ -1,13 +1,17 @@
 //! A Kafka broker in ZooKeeper mode.
 
+pub mod clock;
 pub mod config;
 pub mod controller;
+pub mod fetch;
 pub mod group;
 pub mod handlers;
 pub mod log;
 pub mod metadata;
 pub mod net;
+pub mod purgatory;
 pub mod shard;
 pub mod state;
 pub mod tools;
+pub mod txn;
 pub mod zk;

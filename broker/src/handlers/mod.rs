@@ -7,15 +7,22 @@
 
 mod api_versions;
 mod delete_groups;
+mod delete_records;
 mod describe_groups;
+mod fetch;
 mod groups;
 mod heartbeat;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;
+mod list_offsets;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod records;
 mod sync_group;
 
 use std::future::Future;
@@ -106,6 +113,9 @@ macro_rules! api {
 }
 
 static APIS: &[Api] = &[
+    api!(Produce, produce::handle),
+    api!(Fetch, fetch::handle),
+    api!(ListOffsets, list_offsets::handle),
     api!(OffsetCommit, offset_commit::handle),
     api!(OffsetFetch, offset_fetch::handle),
     api!(JoinGroup, join_group::handle),
@@ -115,6 +125,9 @@ static APIS: &[Api] = &[
     api!(DescribeGroups, describe_groups::handle),
     api!(ListGroups, list_groups::handle),
     api!(ApiVersions, api_versions::handle),
+    api!(DeleteRecords, delete_records::handle),
+    api!(InitProducerId, init_producer_id::handle),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
     api!(DeleteGroups, delete_groups::handle),
     api!(OffsetDelete, offset_delete::handle),
 ];

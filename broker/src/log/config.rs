@@ -28,6 +28,8 @@ pub struct LogConfig {
     pub compact: bool,
     /// `compression.type`; `None` for producer
     pub compression: Option<Compression>,
+    /// `message.downconversion.enable`
+    pub down_conversion: bool,
     pub timestamp_type: TimestampType,
     pub timestamp_before_max_ms: i64,
     pub timestamp_after_max_ms: i64,
@@ -60,6 +62,7 @@ impl Default for LogConfig {
             delete: true,
             compact: false,
             compression: None,
+            down_conversion: true,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: i64::MAX,
@@ -97,6 +100,7 @@ impl LogConfig {
             delete: topic.cleanup_delete,
             compact: topic.cleanup_compact,
             compression,
+            down_conversion: topic.message_downconversion_enable,
             timestamp_type,
             timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
             timestamp_after_max_ms: topic.message_timestamp_after_max_ms,

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use proto::records::NO_TIMESTAMP;
+use proto::records::{Compression, NO_TIMESTAMP};
 
 use super::error::LogError;
 use super::index::AbortedTxn;
@@ -39,6 +39,12 @@ pub struct ReadPlan {
     pub first_batch_len: usize,
     /// for read_committed: aborted transactions that touch these bytes
     pub aborted: Option<Vec<AbortedTxn>>,
+    /// these bytes are not of the newest segment that the reader may see: more follow at once
+    pub more_segments: bool,
+    /// the topic lets records be rewritten for old clients
+    pub down_conversion: bool,
+    /// the topic stores everything in zstd
+    pub zstd: bool,
     pub offsets: Offsets,
 }
 
@@ -77,6 +83,9 @@ impl Log {
             first_entry_incomplete: false,
             first_batch_len: 0,
             aborted,
+            more_segments: false,
+            down_conversion: self.config.down_conversion,
+            zstd: self.config.compression == Some(Compression::Zstd),
             offsets,
         };
         if offset < self.log_start || offset > self.log_end {
@@ -102,7 +111,6 @@ impl Log {
                 continue;
             };
             let end = self.end_position(at, bound).map_err(io_of)?;
-            let segment = &mut self.segments[at];
             let wanted = if min_one_batch {
                 max_bytes.max(first.size)
             } else {
@@ -112,6 +120,9 @@ impl Log {
             plan.len = (end.saturating_sub(first.position)).min(wanted as u64) as usize;
             plan.first_entry_incomplete = wanted < first.size;
             plan.first_batch_len = first.size;
+            let next = self.segments.get(at + 1);
+            plan.more_segments = next.is_some_and(|next| next.base_offset < bound);
+            let segment = &mut self.segments[at];
             if plan.len > 0 {
                 plan.file = Some(segment.handle()?);
             }

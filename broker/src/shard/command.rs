@@ -70,9 +70,9 @@ pub enum OffsetQuery {
     Earliest,
     Latest(Isolation),
     /// the record with the newest timestamp (KIP-734)
-    MaxTimestamp,
+    MaxTimestamp(Isolation),
     /// the first record at or after this time
-    At(i64),
+    At(i64, Isolation),
     /// v0: segment starts before this time
     Before {
         timestamp: i64,

@@ -108,7 +108,7 @@ impl Hosted {
 
     /// The checks of `Partition.readRecords`: only a leader answers, and only to readers of its
     /// epoch.
-    pub(super) fn check_leader(&self, reader_epoch: Option<i32>) -> Result<(), LogError> {
+    pub fn check_leader(&self, reader_epoch: Option<i32>) -> Result<(), LogError> {
         let Role::Leader { epoch, .. } = self.role else {
             return Err(LogError::NotHere {
                 partition: self.partition.to_string(),
@@ -159,9 +159,15 @@ impl Hosted {
         Ok(match query {
             OffsetQuery::Earliest => OffsetsFound::One(Some(self.log.earliest())),
             OffsetQuery::Latest(isolation) => OffsetsFound::One(Some(self.log.latest(isolation))),
-            OffsetQuery::MaxTimestamp => OffsetsFound::One(self.log.max_timestamp(scratch)?),
-            OffsetQuery::At(timestamp) => {
-                OffsetsFound::One(self.log.offset_for_timestamp(timestamp, scratch)?)
+            OffsetQuery::MaxTimestamp(isolation) => {
+                let bound = self.bound(isolation);
+                let found = self.log.max_timestamp(scratch)?;
+                OffsetsFound::One(found.filter(|found| found.offset < bound))
+            }
+            OffsetQuery::At(timestamp, isolation) => {
+                let bound = self.bound(isolation);
+                let found = self.log.offset_for_timestamp(timestamp, scratch)?;
+                OffsetsFound::One(found.filter(|found| found.offset < bound))
             }
             OffsetQuery::Before { timestamp, max } => {
                 let mut found = self.log.offsets_before(timestamp, max, now_ms);

@@ -1,10 +1,15 @@
 //! What handlers call: finds the shard of a partition, sends, awaits, puts answers in order.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use proto::records::Origin;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::command::{
@@ -12,6 +17,7 @@ use super::command::{
     ReadWait, Watch,
 };
 use super::hosted::Hosted;
+use super::worker::satisfied;
 use crate::log::{LogError, TopicPartition};
 
 /// The broker is shutting down: the shard's thread has ended.
@@ -57,6 +63,29 @@ async fn gather<T>(
         }
     }
     all.into_iter().collect::<Option<Vec<T>>>().ok_or(ShardGone)
+}
+
+/// Waits in all full queues at once: a place in each is taken on the first poll, before whoever
+/// comes later asks for one.
+async fn send_all(
+    mut sends: Vec<Pin<Box<impl Future<Output = Result<(), ShardGone>>>>>,
+) -> Result<(), ShardGone> {
+    poll_fn(|cx| {
+        let mut gone = false;
+        sends.retain_mut(|send| match send.as_mut().poll(cx) {
+            Poll::Ready(sent) => {
+                gone |= sent.is_err();
+                false
+            }
+            Poll::Pending => true,
+        });
+        match (gone, sends.is_empty()) {
+            (true, _) => Poll::Ready(Err(ShardGone)),
+            (false, true) => Poll::Ready(Ok(())),
+            (false, false) => Poll::Pending,
+        }
+    })
+    .await
 }
 
 impl Shards {
@@ -113,21 +142,48 @@ impl Shards {
         origin: Origin,
     ) -> Result<PendingAppend, ShardGone> {
         let count = items.len();
-        let mut parts = Vec::new();
+        let (mut parts, mut full) = (Vec::new(), Vec::new());
         for (shard, at, items) in self.split(items, |i| &i.partition) {
             let (reply, answer) = oneshot::channel();
+            let command = Command::Append {
+                items,
+                origin,
+                reply,
+            };
+            parts.push((at, answer));
+            match self.senders[shard].try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => full.push(Box::pin(self.send(shard, command))),
+                Err(TrySendError::Closed(_)) => return Err(ShardGone),
+            }
+        }
+        if !full.is_empty() {
+            send_all(full).await?;
+        }
+        Ok(PendingAppend { count, parts })
+    }
+
+    /// Rings when one of these partitions shows more than was seen, or has no leader here; at
+    /// once if that is so already. Each bell rings at most once, and not after `max_wait`.
+    pub async fn watch(
+        &self,
+        items: Vec<Watch>,
+        bell: &Bell,
+        max_wait: Duration,
+    ) -> Result<(), ShardGone> {
+        for (shard, _, items) in self.split(items, |i| &i.partition) {
+            let bell = bell.clone();
             self.send(
                 shard,
-                Command::Append {
+                Command::Watch {
                     items,
-                    origin,
-                    reply,
+                    bell,
+                    max_wait,
                 },
             )
             .await?;
-            parts.push((at, answer));
         }
-        Ok(PendingAppend { count, parts })
+        Ok(())
     }
 
     /// Appends as leader.
@@ -201,9 +257,8 @@ impl Shards {
             .map(|_| Arc::new(AtomicBool::new(true)))
             .collect();
         loop {
-            let total: usize = results.iter().flatten().map(|plan| plan.len).sum();
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if total >= wait.min_bytes || results.iter().any(Result::is_err) || left.is_zero() {
+            if satisfied(&results, wait.min_bytes) || left.is_zero() {
                 return Ok(results);
             }
             for ((shard, at, items), rung) in parts.iter().zip(&rung) {

@@ -479,10 +479,12 @@ fn checkpointed(hosted: &Hosted, sound: bool) -> Checkpointed {
 }
 
 /// Enough bytes, or something to tell at once.
-fn satisfied(results: &ReadResults, min_bytes: usize) -> bool {
+pub(super) fn satisfied(results: &ReadResults, min_bytes: usize) -> bool {
     let mut total = 0;
     for result in results {
         match result {
+            // what lies in an older segment is not to wait for what is appended to a newer one
+            Ok(plan) if plan.more_segments && plan.len > 0 => return true,
             Ok(plan) => total += plan.len,
             Err(_) => return true,
         }

@@ -1,0 +1,309 @@
+//! Produce: appends records to partitions that this broker leads. Records stay slices of the
+//! request's frame until the log writes them. Mirrors kafka.server.KafkaApis.handleProduceRequest
+//! and ReplicaManager.appendRecords.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::kafka::messages::produce::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use proto::kafka::{ErrorCode, Str};
+use proto::records::{Batches, Compression, Origin};
+use tracing::{debug, info};
+
+use super::records::{check_known, is_internal, leader_of, partition};
+use super::{Answer, Call, Handled};
+use crate::log::{AppendInfo, LogError};
+use crate::metadata::ClusterImage;
+use crate::purgatory::{Uncommitted, wait_for_commit};
+use crate::shard::{AppendItem, Appended, Shards};
+
+/// Who may write to internal topics (`AdminUtils.ADMIN_CLIENT_ID`).
+const ADMIN_CLIENT: &str = "__admin_client";
+
+const ACKS_ALL: i16 = -1;
+
+pub(super) fn handle(call: Call, request: ProduceRequest) -> Handled {
+    let ProduceRequest {
+        acks, timeout_ms, ..
+    } = request;
+    let limit = Duration::from_millis(timeout_ms.max(0) as u64);
+    let mut produce = Produce {
+        call,
+        acks,
+        limit,
+        response: ProduceResponse::default(),
+        at: Vec::new(),
+    };
+    let items = produce.sort(request);
+    let shards = match produce.call.broker.shards() {
+        Some(shards) if !items.is_empty() => shards.clone(),
+        _ => {
+            return match produce.respond() {
+                Answer::Frame(frame) => Handled::Now(frame),
+                Answer::Nothing => Handled::Nothing,
+                Answer::Close => Handled::Close,
+            };
+        }
+    };
+    Handled::later(produce.run(shards, items))
+}
+
+/// One request on its way.
+struct Produce {
+    call: Call,
+    acks: i16,
+    limit: Duration,
+    /// complete but for what the logs will say
+    response: ProduceResponse,
+    /// topic and partition in the response, for each append
+    at: Vec<(usize, usize)>,
+}
+
+impl Produce {
+    /// Sorts out what cannot be appended, and gives the rest.
+    fn sort(&mut self, request: ProduceRequest) -> Vec<AppendItem> {
+        let image = self.call.broker.metadata.load_full();
+        let transactional_id = request.transactional_id.is_some();
+        let mut items = Vec::with_capacity(1);
+        for topic in request.topic_data {
+            let mut partitions = Vec::with_capacity(topic.partition_data.len());
+            for data in topic.partition_data {
+                let mut error_code = ErrorCode::NONE;
+                match self.check(&image, &topic.name, &data, transactional_id) {
+                    Ok(records) => {
+                        self.at
+                            .push((self.response.responses.len(), partitions.len()));
+                        items.push(AppendItem {
+                            partition: partition(&topic.name, data.index),
+                            records,
+                        });
+                    }
+                    Err(error) => error_code = error,
+                }
+                partitions.push(PartitionProduceResponse {
+                    index: data.index,
+                    error_code,
+                    base_offset: -1,
+                    ..PartitionProduceResponse::default()
+                });
+            }
+            self.response.responses.push(TopicProduceResponse {
+                name: topic.name,
+                partition_responses: partitions,
+                ..TopicProduceResponse::default()
+            });
+        }
+        if self.call.broker.shards().is_none() {
+            for &(topic, at) in &self.at {
+                let answer = &mut self.response.responses[topic].partition_responses[at];
+                answer.error_code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+            }
+            items.clear();
+        }
+        items
+    }
+
+    fn check(
+        &self,
+        image: &ClusterImage,
+        topic: &str,
+        data: &PartitionProduceData,
+        transactional_id: bool,
+    ) -> Result<Bytes, ErrorCode> {
+        check_known(image, topic, data.index)?;
+        let records = data.records.bytes().cloned().unwrap_or_default();
+        check_records(&records, self.call.api_version, transactional_id)?;
+        if !(ACKS_ALL..=1).contains(&self.acks) {
+            return Err(ErrorCode::INVALID_REQUIRED_ACKS);
+        }
+        if is_internal(topic) && self.call.client_id.as_deref() != Some(ADMIN_CLIENT) {
+            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+        }
+        Ok(records)
+    }
+
+    async fn run(mut self, shards: Shards, items: Vec<AppendItem>) -> Answer {
+        let names: Vec<_> = if self.acks == ACKS_ALL {
+            items.iter().map(|item| item.partition.clone()).collect()
+        } else {
+            Vec::new()
+        };
+        let Ok(pending) = shards.submit_append(items, Origin::Client).await else {
+            return Answer::Close;
+        };
+        let Ok(done) = pending.wait().await else {
+            return Answer::Close;
+        };
+        let mut uncommitted = Vec::new();
+        let mut names = names.into_iter();
+        for (at, appended) in done.iter().enumerate() {
+            let name = names.next();
+            self.fill(at, appended);
+            if let (Some(name), Ok(info)) = (name, &appended.result) {
+                let end = info.last_offset + 1;
+                if appended.offsets.high_watermark < end {
+                    uncommitted.push((at, Uncommitted::new(name, end)));
+                }
+            }
+        }
+        if !uncommitted.is_empty() {
+            self.wait_for_commit(&shards, uncommitted).await;
+        }
+        self.respond()
+    }
+
+    async fn wait_for_commit(&mut self, shards: &Shards, waiting: Vec<(usize, Uncommitted)>) {
+        let (at, mut appends): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        wait_for_commit(shards, &mut appends, self.limit).await;
+        for (at, append) in at.into_iter().zip(appends) {
+            if let Some(error_code) = append.failed {
+                self.answer(at).error_code = error_code;
+            }
+        }
+    }
+
+    fn answer(&mut self, at: usize) -> &mut PartitionProduceResponse {
+        let (topic, partition) = self.at[at];
+        &mut self.response.responses[topic].partition_responses[partition]
+    }
+
+    fn fill(&mut self, at: usize, appended: &Appended) {
+        let answer = self.answer(at);
+        match &appended.result {
+            Ok(info) => {
+                let AppendInfo {
+                    first_offset,
+                    log_append_time,
+                    log_start,
+                    ..
+                } = *info;
+                answer.base_offset = first_offset;
+                answer.log_append_time_ms = log_append_time;
+                answer.log_start_offset = log_start;
+            }
+            Err(error) => {
+                let index = answer.index;
+                refuse(answer, error, appended.offsets.log_start);
+                let address = self.call.peer.address;
+                debug!("produce of {address} to partition {index}: {error}");
+            }
+        }
+    }
+
+    fn respond(mut self) -> Answer {
+        let failed = |p: &PartitionProduceResponse| p.error_code != ErrorCode::NONE;
+        let mut partitions = self
+            .response
+            .responses
+            .iter()
+            .flat_map(|t| &t.partition_responses);
+        if self.acks == 0 {
+            return match partitions.find(|p| failed(p)) {
+                None => Answer::Nothing,
+                // the only way to tell such a client: it asks for metadata again
+                Some(first) => {
+                    info!(
+                        "Closing connection of {} due to an error during a produce request with \
+                         acks=0: partition {}: {}",
+                        self.call.peer.address, first.index, first.error_code
+                    );
+                    Answer::Close
+                }
+            };
+        }
+        if self.call.api_version >= 10 && partitions.any(failed) {
+            let image = self.call.broker.metadata.load_full();
+            tell_leaders(&mut self.response, &image, &self.call.peer.listener);
+        }
+        self.call.answer(&self.response)
+    }
+}
+
+/// What can be said of records without a log (`ProduceRequest.validateRecords`).
+fn check_records(records: &Bytes, version: i16, transactional_id: bool) -> Result<(), ErrorCode> {
+    if version < 3 {
+        return Ok(());
+    }
+    let mut batches = Batches::new(records);
+    let header = match batches.next() {
+        Some(Ok(batch)) => batch.header,
+        Some(Err(e)) => return Err(LogError::from(e).code()),
+        None => return Err(ErrorCode::INVALID_RECORD),
+    };
+    if header.magic != 2 {
+        return Err(ErrorCode::INVALID_RECORD);
+    }
+    let zstd = matches!(header.compression(), Ok(Compression::Zstd));
+    if zstd && version < 7 {
+        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    }
+    if batches.next().is_some() {
+        return Err(ErrorCode::INVALID_RECORD);
+    }
+    match (header.is_transactional(), transactional_id) {
+        (false, _) => Ok(()),
+        (true, false) => Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+        // no transaction was ever begun here
+        (true, true) => Err(ErrorCode::INVALID_TXN_STATE),
+    }
+}
+
+fn refuse(answer: &mut PartitionProduceResponse, error: &LogError, log_start: i64) {
+    let code = error.code();
+    answer.error_code = code;
+    if !matches!(
+        code,
+        ErrorCode::CORRUPT_MESSAGE
+            | ErrorCode::MESSAGE_TOO_LARGE
+            | ErrorCode::RECORD_LIST_TOO_LARGE
+            | ErrorCode::NOT_LEADER_OR_FOLLOWER
+            | ErrorCode::KAFKA_STORAGE_ERROR
+    ) {
+        answer.log_start_offset = log_start;
+    }
+    let records = error.record_errors();
+    if records.is_empty() {
+        return;
+    }
+    answer.error_message = Some(Str::from(error.to_string()));
+    answer.record_errors = records
+        .iter()
+        .map(|record| BatchIndexAndErrorMessage {
+            batch_index: record.index,
+            batch_index_error_message: Some(Str::from(&record.message)),
+            ..BatchIndexAndErrorMessage::default()
+        })
+        .collect();
+}
+
+/// KIP-951: who leads now, for partitions that are led elsewhere.
+fn tell_leaders(response: &mut ProduceResponse, image: &ClusterImage, listener: &str) {
+    for topic in &mut response.responses {
+        let elsewhere =
+            |p: &&mut PartitionProduceResponse| p.error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
+        for answer in topic.partition_responses.iter_mut().filter(elsewhere) {
+            let (leader_id, leader_epoch, node) =
+                leader_of(image, &topic.name, answer.index, listener);
+            answer.current_leader = LeaderIdAndEpoch {
+                leader_id,
+                leader_epoch,
+                ..LeaderIdAndEpoch::default()
+            };
+            let known = &mut response.node_endpoints;
+            if let Some((host, port, rack)) = node {
+                if known.iter().all(|n| n.node_id != leader_id) {
+                    known.push(NodeEndpoint {
+                        node_id: leader_id,
+                        host,
+                        port,
+                        rack,
+                        ..NodeEndpoint::default()
+                    });
+                }
+            }
+        }
+    }
+}

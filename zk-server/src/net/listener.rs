@@ -16,8 +16,9 @@ use crate::config::ClientPort;
 use super::admission::Refusal;
 use super::{Net, connection};
 
-/// Java's default backlog.
-const BACKLOG: i32 = 50;
+/// The system takes as much of it as it allows. Java's default, 50, makes clients that come together
+/// wait for seconds.
+const BACKLOG: i32 = 4096;
 /// Connections over a limit that are heard out for a four-letter word, at a time.
 const HEARD_OUT: usize = 64;
 

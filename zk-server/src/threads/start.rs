@@ -174,7 +174,7 @@ impl Replay for Restoring {
 fn restore(config: &Config, clock: Clock) -> Result<(Server, Store, Startup), StartError> {
     let begun = Instant::now();
     let mut store =
-        Store::open(Arc::new(RealDisk), store_config(config)).map_err(|e| failed_store(&e))?;
+        Store::open(Arc::new(RealDisk), store_config(config)).map_err(|e| failed_folders(&e))?;
     let types = EphemeralTypes {
         extended: config.core.extended_types,
         emulate_353: config.core.emulate_353_ttl,
@@ -375,15 +375,16 @@ fn is_tmpfs(folder: &Path) -> bool {
     found.is_some_and(|found| found.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC)
 }
 
-fn failed_store(error: &StoreError) -> StartError {
-    let exit_code = match error {
-        StoreError::Datadir(_) => 3,
-        _ => 1,
-    };
+/// The folders are missing, unwritable or swapped.
+fn failed_folders(error: &StoreError) -> StartError {
     StartError {
-        message: format!("{error}."),
-        exit_code,
+        message: format!("{error}. Change dataDir or dataLogDir, or the folder."),
+        exit_code: 3,
     }
+}
+
+fn failed_store(error: &StoreError) -> StartError {
+    unexpected(format!("{error}."))
 }
 
 fn no_port(config: &Config) -> StartError {

@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "port on which clients connect",
     )
-    .held_by(SETTINGS),
+    .held_by("four_letter_words_answer_as_java"),
     Key::cfg(
         "clientPortAddress",
         Text,
@@ -25,13 +25,13 @@ pub(super) const KEYS: &[Key] = &[
         "3.3",
         "address to listen on; all when unset",
     )
-    .held_by(SETTINGS),
+    .held_by("client_port_address_is_listened_on"),
     Key::cfg(
         "clientPortListenBacklog",
         Int,
         "-1",
         "3.6",
-        "length of the queue of connections not yet accepted; -1: the system's default (50 in Java)",
+        "length of the queue of connections not yet accepted; -1: what the system allows (50 in Java)",
     )
     .held_by(SETTINGS),
     Key::cfg(
@@ -89,7 +89,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.3",
         "connections that one address may hold; 0: no limit",
     )
-    .held_by(SETTINGS),
+    .held_by("max_client_cnxns_limits_an_address"),
     Key::prop(
         "maxCnxns",
         Int,
@@ -97,7 +97,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "connections in all; 0: no limit",
     )
-    .held_by(SETTINGS),
+    .held_by("max_cnxns_limits_all_connections"),
     Key::prop(
         "clientTcpKeepAlive",
         Bool,
@@ -113,7 +113,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "milliseconds after which a connection without session is closed",
     )
-    .held_by(SETTINGS),
+    .held_by("half_open_connections_time_out"),
     Key::prop(
         "nio.numSelectorThreads",
         Int,
@@ -266,7 +266,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "longest frame in bytes that a client may send",
     )
-    .held_by(SETTINGS),
+    .held_by("frames_over_the_limit_close_the_connection"),
     Key::prop(
         "jute.maxbuffer.extrasize",
         Int,

@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "four-letter words that are answered, with commas between them; *: all",
     )
-    .held_by(SETTINGS),
+    .held_by("words_outside_the_whitelist_are_refused_as_java"),
     Key::prop(
         "admin.enableServer",
         Text,
@@ -32,7 +32,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "address of the AdminServer",
     )
-    .held_by(SETTINGS),
+    .held_by("admin_server_has_the_fields_of_java"),
     Key::prop(
         "admin.serverPort",
         Int,
@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "port of the AdminServer",
     )
-    .held_by(SETTINGS),
+    .held_by("admin_server_has_the_fields_of_java"),
     Key::prop(
         "admin.idleTimeout",
         Int,
@@ -120,7 +120,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "DefaultMetricsProvider, NullMetricsProvider or PrometheusMetricsProvider",
     )
-    .held_by(SETTINGS),
+    .held_by("prometheus_has_the_names_of_java"),
     Key::cfg(
         "metricsProvider.httpHost",
         Text,
@@ -128,7 +128,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.8",
         "address of the metrics endpoint",
     )
-    .held_by(SETTINGS),
+    .held_by("prometheus_has_the_names_of_java"),
     Key::cfg(
         "metricsProvider.httpPort",
         Int,
@@ -136,7 +136,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "port of the metrics endpoint",
     )
-    .held_by(SETTINGS),
+    .held_by("prometheus_has_the_names_of_java"),
     Key::cfg(
         "metricsProvider.exportJvmInfo",
         Text,

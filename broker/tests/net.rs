@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use broker::config::{KafkaConfig, Settings};
 use broker::net::Net;
+use broker::shard::{LogDirs, LogManager, LogManagerSettings};
 use broker::state::Broker;
 use proto::kafka::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use proto::kafka::{ApiKey, ErrorCode, Message, frame};
@@ -20,6 +21,8 @@ use tokio::sync::watch;
 struct Server {
     port: u16,
     _stop: watch::Sender<bool>,
+    _logs: LogManager,
+    _dir: tempfile::TempDir,
 }
 
 fn start(extra: &str) -> Server {
@@ -29,8 +32,20 @@ fn start(extra: &str) -> Server {
     let net = Net::bind(&config).unwrap();
     let port = net.port("PLAINTEXT").unwrap();
     let (stop, stopped) = watch::channel(false);
-    net.serve(&Arc::new(Broker::new(0, "c".into(), config)), &stopped);
-    Server { port, _stop: stop }
+    let dir = tempfile::tempdir().unwrap();
+    let dirs = LogDirs::open(&[dir.path().to_owned()]).unwrap();
+    let logs =
+        LogManager::start(dirs, &LogManagerSettings::default(), |_| Default::default()).unwrap();
+    net.serve(
+        &Arc::new(Broker::detached(0, config, logs.shards().clone())),
+        &stopped,
+    );
+    Server {
+        port,
+        _stop: stop,
+        _logs: logs,
+        _dir: dir,
+    }
 }
 
 async fn connect(server: &Server) -> TcpStream {

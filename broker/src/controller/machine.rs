@@ -26,9 +26,9 @@ pub struct Rules {
     /// share of a broker's partitions, in per cent, that others may lead before they move back
     pub imbalance_percentage: usize,
     /// whether this topic may be led by a replica outside the ISR
-    pub unclean: Box<dyn Fn(&str) -> bool + Send>,
+    pub unclean: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// ids of topics that have none
-    pub new_topic_id: Box<dyn FnMut() -> Uuid + Send>,
+    pub new_topic_id: Box<dyn FnMut() -> Uuid + Send + Sync>,
 }
 
 /// The one value.

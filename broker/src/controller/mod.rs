@@ -11,12 +11,16 @@
 //! | `election` | who leads |
 //! | `batch` | requests to brokers, collected while one event is handled |
 //! | `assign` | which brokers get the replicas of a new topic |
+//! | `driver` | carries effects out: ZooKeeper, this broker itself, channels |
+//! | `channel` | the way to one other broker |
 
 pub mod assign;
 mod batch;
 mod brokers;
+mod channel;
 mod context;
 mod deletion;
+pub(crate) mod driver;
 mod election;
 mod event;
 mod machine;

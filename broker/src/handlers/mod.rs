@@ -5,11 +5,19 @@
 //! keep that order (an append) happens before it returns; what takes time is in the future that
 //! it returns. Mirrors kafka.server.KafkaApis.handle.
 
+mod alter_configs;
 mod api_versions;
+mod control;
+mod create_partitions;
+mod create_topics;
 mod delete_groups;
 mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod fetch;
+mod find_coordinator;
 mod groups;
 mod heartbeat;
 mod init_producer_id;
@@ -17,13 +25,16 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod records;
+mod sasl_handshake;
 mod sync_group;
+mod topics;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -130,6 +141,20 @@ static APIS: &[Api] = &[
     api!(OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
     api!(DeleteGroups, delete_groups::handle),
     api!(OffsetDelete, offset_delete::handle),
+    api!(Metadata, metadata::handle),
+    api!(LeaderAndIsr, control::leader_and_isr),
+    api!(StopReplica, control::stop_replica),
+    api!(UpdateMetadata, control::update_metadata),
+    api!(ControlledShutdown, control::controlled_shutdown),
+    api!(FindCoordinator, find_coordinator::handle),
+    api!(SaslHandshake, sasl_handshake::handle),
+    api!(CreateTopics, create_topics::handle),
+    api!(DeleteTopics, delete_topics::handle),
+    api!(DescribeConfigs, describe_configs::handle),
+    api!(AlterConfigs, alter_configs::handle),
+    api!(CreatePartitions, create_partitions::handle),
+    api!(IncrementalAlterConfigs, alter_configs::handle_incremental),
+    api!(DescribeCluster, describe_cluster::handle),
 ];
 
 /// Reads the body and calls the handler.

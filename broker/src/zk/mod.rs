@@ -1,4 +1,14 @@
-//! Kafka's part of ZooKeeper: paths, the JSON in znodes, and what is done with them.
+//! Kafka's part of ZooKeeper: paths, the JSON in znodes, what is done with them, and the session.
+//!
+//! `lifecycle` decides about session and registration, `keeper` carries it out and owns the
+//! controller while this broker has it; `configs` keeps what /config says.
 
+pub mod access;
+pub(crate) mod configs;
 pub mod json;
+pub(crate) mod keeper;
+pub(crate) mod lifecycle;
 pub mod paths;
+pub(crate) mod session;
+
+pub use access::{ZkAccess, ZkError};

@@ -58,8 +58,7 @@ pub(crate) fn start() -> Server {
         ..Default::default()
     };
     let logs = LogManager::start(dirs, &settings, |_| LogConfig::default()).unwrap();
-    let broker = Arc::new(Broker::new(1, "c".into(), config));
-    broker.set_shards(logs.shards().clone());
+    let broker = Arc::new(Broker::detached(1, config, logs.shards().clone()));
     let _ = broker.producer_ids.set(ProducerIds::new(Box::new(Blocks)));
     let (stop, stopped) = watch::channel(false);
     net.serve(&broker, &stopped);

@@ -1,0 +1,400 @@
+//! One broker from its configuration to the signal that stops it: the order of the parts, and a
+//! sentence for each reason why it cannot start. Mirrors kafka.server.KafkaServer.startup and
+//! shutdown.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "starts the broker's tasks and reads its files"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use driver::signals::StopSignals;
+use driver::zk_client::{ClientConfig, ZkClient, ZkEvents};
+use proto::kafka::messages::controlled_shutdown::ControlledShutdownRequest;
+use proto::properties::Properties;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides};
+use crate::log::LogConfig;
+use crate::net::Net;
+use crate::shard::{LogDirs, LogManager, LogManagerSettings};
+use crate::state::{Broker, now_ms};
+use crate::txn::{ProducerIds, ZkBlocks};
+use crate::zk::json::{self, BrokerInfo};
+use crate::zk::keeper::{self, Command, Keeper};
+use crate::zk::{access, configs, paths};
+
+/// Why a broker does not start, in one sentence with the line to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+fn failed(error: impl ToString) -> StartError {
+    StartError(error.to_string())
+}
+
+/// Reads and checks the file; says what deserves a warning.
+pub fn read_config(file: &Path, overrides: &[String]) -> Result<KafkaConfig, StartError> {
+    let name = file.display().to_string();
+    let text =
+        std::fs::read(file).map_err(|e| StartError(format!("{name} cannot be read: {e}")))?;
+    let properties = Properties::parse(&name, &text).map_err(failed)?;
+    KafkaConfig::new(Settings::new(properties, overrides).map_err(failed)?).map_err(failed)
+}
+
+/// What a start says before anything else.
+fn warn_of(config: &KafkaConfig) {
+    for warning in config.settings.warnings() {
+        warn!("{warning}");
+    }
+    for dir in &config.log_dirs {
+        if dir.starts_with("/tmp/") || dir.starts_with("/var/tmp/") || dir.starts_with("/dev/shm") {
+            warn!(
+                "log.dirs={dir}: the system empties this folder, at the next boot at the latest, and all data with it: \
+                 name a folder elsewhere ({})",
+                config
+                    .settings
+                    .place(if config.settings.is_set("log.dirs") {
+                        "log.dirs"
+                    } else {
+                        "log.dir"
+                    })
+            );
+        }
+    }
+}
+
+/// Runs a broker until it is told to stop.
+pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
+    let mut signals = StopSignals::listen().map_err(failed)?;
+    warn_of(&config);
+    info!("starting");
+    let net = Net::bind(&config).map_err(failed)?;
+    let paths: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
+    let mut log_dirs = LogDirs::open(&paths).map_err(failed)?;
+    let first_dir = log_dirs
+        .paths()
+        .next()
+        .map(Path::to_owned)
+        .unwrap_or_default();
+    let client_config = client_config(&config);
+    let (client, events) = join_cluster(&config, &client_config, &first_dir).await?;
+    let (cluster_id, id) = identify(&config, &client, &mut log_dirs).await?;
+    let dynamic = configs::load_broker(&client, id).await.map_err(failed)?;
+    let config = configs::with_dynamic(&config, dynamic).unwrap_or(config);
+    let overrides = configs::load_topics(&client).await.map_err(failed)?;
+    let logs = open_logs(log_dirs, &config, &overrides).await?;
+    let info = broker_info(&config, &net)?;
+    let (sender, commands) = mpsc::channel(16);
+    let broker = Arc::new(Broker::new(
+        id,
+        cluster_id,
+        config,
+        (logs.shards().clone(), Some(logs)),
+        sender,
+    ));
+    broker.set_all_topic_overrides(overrides);
+    let access = broker.clone();
+    let blocks = ZkBlocks::new(id, Box::new(move || access.zk.client().ok()));
+    let _ = broker.producer_ids.set(ProducerIds::new(Box::new(blocks)));
+    let (stop, stopped) = watch::channel(false);
+    let (started, is_started) = oneshot::channel();
+    let (net_stop, net_stopped) = watch::channel(false);
+    // other brokers and the controller may call as soon as the registration is seen
+    net.serve(&broker, &net_stopped);
+    let keeper = Keeper {
+        broker: broker.clone(),
+        client_config,
+        info,
+        log_dir: first_dir,
+        commands,
+        stop: stopped,
+        started: Some(started),
+    };
+    let keeper = tokio::spawn(keeper.run(client, events));
+    match is_started.await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return Err(StartError(why)),
+        Err(_) => return Err(StartError("the session with ZooKeeper was lost".into())),
+    }
+    info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] started");
+    let signal = signals.wait().await;
+    info!("Terminating process due to signal {signal}");
+    shut_down(&broker, &stop, &net_stop, keeper).await;
+    info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] shut down completed");
+    Ok(())
+}
+
+fn client_config(config: &KafkaConfig) -> ClientConfig {
+    let timeout = u64::try_from(config.zookeeper_session_timeout_ms).unwrap_or(18_000);
+    ClientConfig::new(&config.zookeeper_connect, Duration::from_millis(timeout))
+}
+
+/// A session, after the former run's is closed and the chroot is there.
+async fn join_cluster(
+    config: &KafkaConfig,
+    client_config: &ClientConfig,
+    first_dir: &Path,
+) -> Result<(ZkClient, ZkEvents), StartError> {
+    let limit = Duration::from_millis(
+        u64::try_from(config.zookeeper_connect_timeout_ms()).unwrap_or(18_000),
+    );
+    info!("Connecting to zookeeper on {}", config.zookeeper_connect);
+    if let Some((servers, chroot)) = config.zookeeper_connect.split_once('/') {
+        let rooted = ClientConfig {
+            connect: servers.to_owned(),
+            ..client_config.clone()
+        };
+        let (client, _events) = keeper::connect(&rooted, limit).await.map_err(StartError)?;
+        access::create_all(&client, &format!("/{chroot}"), None)
+            .await
+            .map_err(failed)?;
+        client.close().await;
+    }
+    keeper::close_old(client_config, first_dir, limit).await;
+    keeper::connect(client_config, limit)
+        .await
+        .map_err(StartError)
+}
+
+/// Cluster and broker id, checked against what the log directories remember.
+async fn identify(
+    config: &KafkaConfig,
+    client: &ZkClient,
+    log_dirs: &mut LogDirs,
+) -> Result<(String, i32), StartError> {
+    let own = log_dirs.check_broker_id(config.broker_id).map_err(failed)?;
+    let new = crate::controller::driver::new_topic_id().to_string();
+    // a cluster that has lost its id keeps the one that this broker's data knows
+    let id = log_dirs.cluster_id().map_err(failed)?;
+    let had = access::get(client, paths::CLUSTER_ID, false)
+        .await
+        .map_err(failed)?;
+    if had.is_none() && id.is_some() {
+        let known = id.as_deref().unwrap_or_default();
+        log_dirs
+            .check_cluster_id("none: /cluster/id is missing", now_ms())
+            .map_err(|e| {
+                StartError(format!(
+                    "ZooKeeper has no /cluster/id, but meta.properties has cluster.id={known}: {e}"
+                ))
+            })?;
+    }
+    access::create_all(
+        client,
+        paths::CLUSTER_ID,
+        Some(&json::encode_cluster_id(&new)),
+    )
+    .await
+    .map_err(failed)?;
+    let node = access::get(client, paths::CLUSTER_ID, false)
+        .await
+        .map_err(failed)?;
+    let (data, stat) =
+        node.ok_or_else(|| StartError("/cluster/id is gone right after it was made".into()))?;
+    let cluster_id = json::decode_cluster_id(&data).map_err(failed)?;
+    info!("Cluster ID = {cluster_id}");
+    log_dirs
+        .check_cluster_id(&cluster_id, stat.ctime)
+        .map_err(failed)?;
+    let id = match own {
+        Some(id) => id,
+        None if config.broker_id_generation_enable => generate_broker_id(config, client).await?,
+        None => {
+            return Err(StartError(
+                "broker.id is missing: give each broker a number of its own".into(),
+            ));
+        }
+    };
+    log_dirs.store(&cluster_id, id).map_err(failed)?;
+    Ok((cluster_id, id))
+}
+
+/// The version of /brokers/seqid counts (KafkaZkClient.generateBrokerSequenceId).
+async fn generate_broker_id(config: &KafkaConfig, client: &ZkClient) -> Result<i32, StartError> {
+    access::create_all(client, paths::BROKER_SEQUENCE, None)
+        .await
+        .map_err(failed)?;
+    let stat = client
+        .set_data(paths::BROKER_SEQUENCE, Some(b""), -1)
+        .await
+        .map_err(failed)?;
+    Ok(config.reserved_broker_max_id.saturating_add(stat.version))
+}
+
+async fn open_logs(
+    log_dirs: LogDirs,
+    config: &KafkaConfig,
+    overrides: &BTreeMap<String, TopicOverrides>,
+) -> Result<LogManager, StartError> {
+    let settings = log_settings(config);
+    let (config, overrides) = (config.clone(), overrides.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        LogManager::start(log_dirs, &settings, |topic| {
+            let values = overrides
+                .get(topic)
+                .map(|overrides| config.topic(overrides));
+            let values = values.as_ref().unwrap_or(&config.topic_defaults);
+            LogConfig::of(values, config.producer_id_expiration_ms.into())
+        })
+    });
+    opening.await.map_err(failed)?.map_err(failed)
+}
+
+fn log_settings(config: &KafkaConfig) -> LogManagerSettings {
+    let ms = |value: i64| u64::try_from(value).map_or(Duration::MAX, Duration::from_millis);
+    LogManagerSettings {
+        io_threads: usize::try_from(config.num_io_threads).unwrap_or(1),
+        retention_check_interval: ms(config.log_retention_check_interval_ms),
+        flush_check_interval: ms(config.log_flush_scheduler_interval_ms),
+        recovery_checkpoint_interval: ms(config.log_flush_offset_checkpoint_interval_ms.into()),
+        start_offset_checkpoint_interval: ms(config
+            .log_flush_start_offset_checkpoint_interval_ms
+            .into()),
+        high_watermark_checkpoint_interval: ms(config.replica_high_watermark_checkpoint_interval_ms),
+        producer_expiration_check_interval: ms(config
+            .producer_id_expiration_check_interval_ms
+            .into()),
+        file_delete_delay: ms(config.topic_defaults.file_delete_delay_ms),
+    }
+}
+
+/// What is registered: names for empty hosts, bound ports for 0.
+fn broker_info(config: &KafkaConfig, net: &Net) -> Result<BrokerInfo, StartError> {
+    let mut end_points = Vec::new();
+    for point in &config.advertised_listeners {
+        let host = if point.host.is_empty() {
+            host_name(config)?
+        } else {
+            point.host.clone()
+        };
+        let port = if point.port == 0 {
+            net.port(&point.name).unwrap_or(0)
+        } else {
+            point.port
+        };
+        end_points.push(EndPoint {
+            host,
+            port,
+            ..point.clone()
+        });
+    }
+    Ok(BrokerInfo {
+        end_points,
+        jmx_port: -1,
+        rack: config.broker_rack.clone(),
+        timestamp_ms: now_ms(),
+    })
+}
+
+/// This host's name, if anybody could find it by it.
+fn host_name(config: &KafkaConfig) -> Result<String, StartError> {
+    let name = nix::unistd::gethostname()
+        .map_err(failed)?
+        .to_string_lossy()
+        .into_owned();
+    match std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), 0)) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(StartError(format!(
+            "{}: clients would be told to connect to {name}, this host's name, which has no address: \
+             add advertised.listeners=PLAINTEXT://ADDRESS:PORT",
+            config.settings.place("listeners")
+        ))),
+    }
+}
+
+async fn shut_down(
+    broker: &Arc<Broker>,
+    stop: &watch::Sender<bool>,
+    net_stop: &watch::Sender<bool>,
+    keeper: tokio::task::JoinHandle<()>,
+) {
+    info!("[KafkaServer id={}] shutting down", broker.id);
+    if broker.config().controlled_shutdown_enable {
+        controlled_shutdown(broker).await;
+    }
+    let _ = net_stop.send(true);
+    let _ = stop.send(true);
+    let _ = keeper.await;
+    if let Some(logs) = broker.replicas.take_logs().await {
+        let epoch = broker.epoch();
+        let _ = tokio::task::spawn_blocking(move || logs.close(epoch)).await;
+    }
+}
+
+/// Asks the controller to move leaderships away. One that cannot be had is no reason to stay.
+async fn controlled_shutdown(broker: &Arc<Broker>) {
+    let config = broker.config();
+    let tries = config.controlled_shutdown_max_retries.max(1);
+    let backoff = Duration::from_millis(
+        u64::try_from(config.controlled_shutdown_retry_backoff_ms).unwrap_or(0),
+    );
+    let alone = broker.metadata.load().nodes.len() <= 1;
+    if alone {
+        return;
+    }
+    for _ in 0..tries {
+        match ask_controller(broker).await {
+            Ok(true) => return info!("Controlled shutdown request returned successfully"),
+            Ok(false) => {
+                warn!("the controller still has partitions that only this broker can lead")
+            }
+            Err(why) => warn!("controlled shutdown: {why}"),
+        }
+        tokio::time::sleep(backoff).await;
+    }
+    warn!("Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed");
+}
+
+/// Whether all leaderships have moved.
+async fn ask_controller(broker: &Arc<Broker>) -> Result<bool, String> {
+    if broker.is_controller() {
+        let (answer, answered) = oneshot::channel();
+        let (id, epoch) = (broker.id, broker.epoch());
+        let command = Command::ControlledShutdown {
+            broker: id,
+            broker_epoch: epoch,
+            answer,
+        };
+        broker
+            .keeper
+            .send(command)
+            .await
+            .map_err(|e| e.to_string())?;
+        return match answered.await {
+            Ok(Some(Ok(remaining))) => Ok(remaining.is_empty()),
+            Ok(Some(Err(code))) => Err(format!("{code:?}")),
+            _ => Err("this broker is not the controller any more".into()),
+        };
+    }
+    let image = broker.metadata.load_full();
+    let config = broker.config();
+    let controller = image.controller_id.and_then(|id| image.nodes.get(&id));
+    let point = controller.and_then(|node| node.on(&config.inter_broker_listener));
+    let point = point.ok_or("there is no controller")?;
+    let port = u16::try_from(point.port).map_err(|e| e.to_string())?;
+    let timeout =
+        Duration::from_millis(u64::try_from(config.controller_socket_timeout_ms).unwrap_or(30_000));
+    let options = driver::kafka_client::Options {
+        client_id: broker.id.to_string().as_str().into(),
+        connect_timeout: timeout,
+        request_timeout: timeout,
+        ..Default::default()
+    };
+    let connection = driver::kafka_client::Connection::connect(&point.host, port, options);
+    let connection = connection.await.map_err(|e| e.to_string())?;
+    let request = ControlledShutdownRequest {
+        broker_id: broker.id,
+        broker_epoch: broker.epoch(),
+        ..Default::default()
+    };
+    let answer = connection.call(&request).await.map_err(|e| e.to_string())?;
+    if answer.error_code != proto::kafka::ErrorCode::NONE {
+        return Err(format!("{:?}", answer.error_code));
+    }
+    Ok(answer.remaining_partitions.is_empty())
+}

@@ -1,0 +1,426 @@
+//! The driver of session, registration and controllership: one task, one queue. Mirrors the ZooKeeper side
+//! of kafka.server.KafkaServer and KafkaController.elect.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the driver of the session reads clocks and starts its task"
+)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use driver::zk_client::{ClientConfig, CreateMode, Error, Op, OwnedAcl, ZkClient, ZkEvents};
+use proto::zk::ErrorCode;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::configs::Changes;
+use super::json::{self, BrokerInfo};
+use super::lifecycle::{Lifecycle, Next, Seen};
+use super::session::{self, Inbox, SessionEvent};
+use super::{access, paths};
+use crate::controller::Event;
+use crate::controller::driver::{Lost, Ruling, ShutdownAnswer};
+use crate::state::{Broker, now_ms};
+
+/// What others want of this broker's part in the cluster.
+pub(crate) enum Command {
+    /// a broker wants to stop; answered with `None` where this is not the controller
+    ControlledShutdown {
+        broker: i32,
+        broker_epoch: i64,
+        answer: oneshot::Sender<Option<ShutdownAnswer>>,
+    },
+}
+
+/// One attempt at a first session.
+pub(crate) async fn connect(
+    config: &ClientConfig,
+    limit: Duration,
+) -> Result<(ZkClient, ZkEvents), String> {
+    let (client, events) = ZkClient::connect(config.clone()).map_err(|e| e.to_string())?;
+    match client.wait_connected(limit).await {
+        Ok(()) => Ok((client, events)),
+        Err(_) => Err(format!(
+            "no ZooKeeper server answers at zookeeper.connect={} within {} ms",
+            config.connect,
+            limit.as_millis()
+        )),
+    }
+}
+
+/// Ends the session that a former run has left, so that its registration does not stand in the
+/// way (Java waits for its expiry, or fails).
+pub(crate) async fn close_old(config: &ClientConfig, log_dir: &std::path::Path, limit: Duration) {
+    let Some(old) = session::load(log_dir) else {
+        return;
+    };
+    let id = old.id;
+    let config = ClientConfig {
+        session: Some(old),
+        ..config.clone()
+    };
+    if let Ok((client, _events)) = connect(&config, limit).await {
+        if client.session().id == id {
+            info!("Closing session 0x{id:x} of this broker's former run");
+            client.close().await;
+        }
+    }
+    session::forget(log_dir);
+}
+
+/// The task.
+pub(crate) struct Keeper {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) client_config: ClientConfig,
+    pub(crate) info: BrokerInfo,
+    pub(crate) log_dir: PathBuf,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// told once: registered, or why not
+    pub(crate) started: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+/// Why the work on one session ends.
+enum End {
+    Session,
+    Stop,
+}
+
+impl Keeper {
+    /// Serves from the first session on until the stop, session after session.
+    pub(crate) async fn run(mut self, client: ZkClient, events: ZkEvents) {
+        let start = Instant::now();
+        let patience = self
+            .client_config
+            .session_timeout
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX);
+        let (mut life, _) = Lifecycle::new(false, patience);
+        let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut session = Some((client, Inbox::follow(events)));
+        let mut next = life.on(Seen::Connected, elapsed());
+        loop {
+            let seen = match next {
+                Next::CloseOld => Seen::OldClosed,
+                Next::Connect => {
+                    session = self.reconnect().await;
+                    if session.is_none() {
+                        return;
+                    }
+                    Seen::Connected
+                }
+                Next::Register | Next::RegisterAfter { .. } => {
+                    if let Next::RegisterAfter { ms, because } = &next {
+                        warn!(
+                            "broker id {} is taken {because}; waiting for that session to end",
+                            self.broker.id
+                        );
+                        tokio::time::sleep(Duration::from_millis(*ms)).await;
+                    }
+                    match &session {
+                        Some((client, _)) => self.register(client).await,
+                        None => Seen::Ended,
+                    }
+                }
+                Next::Serve => match session.take() {
+                    Some((client, inbox)) => match self.serve(&client, &inbox).await {
+                        End::Stop => return self.leave(&client).await,
+                        End::Session => {
+                            warn!(
+                                "ZooKeeper session 0x{:x} has ended; registering anew",
+                                client.session().id
+                            );
+                            self.broker.zk.set(None);
+                            Seen::Ended
+                        }
+                    },
+                    None => Seen::Ended,
+                },
+                Next::Refuse(why) => {
+                    if let Some(started) = self.started.take() {
+                        let _ = started.send(Err(why));
+                    }
+                    return;
+                }
+            };
+            next = life.on(seen, elapsed());
+        }
+    }
+
+    /// A new session, however long it takes; `None` when the broker stops.
+    async fn reconnect(&mut self) -> Option<(ZkClient, Arc<Inbox>)> {
+        let mut stop = self.stop.clone();
+        loop {
+            let limit = self.client_config.session_timeout;
+            tokio::select! {
+                () = stopped(&mut stop) => return None,
+                connected = connect(&self.client_config, limit) => match connected {
+                    Ok((client, events)) => return Some((client, Inbox::follow(events))),
+                    Err(e) => warn!("{e}; trying on"),
+                },
+            }
+        }
+    }
+
+    async fn register(&mut self, client: &ZkClient) -> Seen {
+        match self.try_register(client).await {
+            Ok(Seen::Registered) => {
+                if let Err(e) = session::store(&self.log_dir, &client.session()) {
+                    warn!(
+                        "the session cannot be kept in {}: {e}",
+                        self.log_dir.display()
+                    );
+                }
+                self.broker.zk.set(Some(client.clone()));
+                Seen::Registered
+            }
+            Ok(seen) => seen,
+            Err(e) => {
+                error!("registration of broker {}: {e}", self.broker.id);
+                Seen::Ended
+            }
+        }
+    }
+
+    async fn try_register(&self, client: &ZkClient) -> Result<Seen, Error> {
+        for path in paths::PERSISTENT {
+            access::create_all(client, path, None).await?;
+        }
+        let path = paths::broker_id(self.broker.id);
+        let acl = [OwnedAcl::OPEN];
+        let data = BrokerInfo {
+            timestamp_ms: now_ms(),
+            ..self.info.clone()
+        }
+        .encode();
+        match access::retry(|| client.create(&path, Some(&data), &acl, CreateMode::Ephemeral)).await
+        {
+            Ok(_) => {}
+            Err(e) if e.code() == Some(ErrorCode::NodeExists) => {
+                let Some((data, stat)) = access::get(client, &path, false).await? else {
+                    return Ok(Seen::Taken("by a session that has just ended".into()));
+                };
+                // a create whose answer was lost was ours
+                if stat.ephemeral_owner != client.session().id {
+                    return Ok(Seen::Taken(owner(&data, stat.ephemeral_owner)));
+                }
+            }
+            Err(e) => return Err(e),
+        }
+        let stat = access::retry(|| client.exists(&path, false)).await?;
+        let Some(stat) = stat else {
+            return Ok(Seen::Ended);
+        };
+        self.broker.set_epoch(stat.czxid);
+        let points: Vec<_> = self
+            .info
+            .end_points
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        info!(
+            "Registered broker {} at path {path} with addresses: {}, czxid (broker epoch): {}",
+            self.broker.id,
+            points.join(","),
+            stat.czxid
+        );
+        Ok(Seen::Registered)
+    }
+
+    /// Watches, controllership, commands: until the session ends or the broker stops.
+    async fn serve(&mut self, client: &ZkClient, inbox: &Inbox) -> End {
+        let mut changes = Changes::default();
+        if changes.handle(client, &self.broker).await.is_err() {
+            return End::Session;
+        }
+        let (events, mut queue) = mpsc::channel(1024);
+        let Ok(mut ruling) = self.elect(client, &events).await else {
+            return End::Session;
+        };
+        if let Some(started) = self.started.take() {
+            let _ = started.send(Ok(()));
+        }
+        let mut balance = self.balance_interval();
+        let mut stop = self.stop.clone();
+        loop {
+            let done = tokio::select! {
+                () = stopped(&mut stop) => return End::Stop,
+                event = inbox.next() => match event {
+                    SessionEvent::Ended => return End::Session,
+                    SessionEvent::Changed(path) => {
+                        self.changed(client, &path, &mut changes, &mut ruling, &events).await
+                    }
+                },
+                Some(event) = queue.recv() => match &mut ruling {
+                    Some(rule) => rule.on(event).await,
+                    None => Ok(()),
+                },
+                Some(command) = self.commands.recv() => self.command(command, &mut ruling).await,
+                _ = balance.tick() => match &mut ruling {
+                    Some(rule) if self.broker.config().auto_leader_rebalance_enable => {
+                        rule.on(Event::BalanceLeaders).await
+                    }
+                    _ => Ok(()),
+                },
+            };
+            match done {
+                Ok(()) => {}
+                Err(Lost::Fenced) => {
+                    info!(
+                        "[Controller id={}] resigned: another controller has been elected",
+                        self.broker.id
+                    );
+                    ruling = None;
+                }
+                Err(Lost::Zk(e)) => {
+                    error!("[Controller id={}] resigned: {e}", self.broker.id);
+                    if !client.state().is_alive() {
+                        return End::Session;
+                    }
+                    ruling = None;
+                }
+            }
+        }
+    }
+
+    fn balance_interval(&self) -> tokio::time::Interval {
+        let seconds = self.broker.config().leader_imbalance_check_interval_seconds;
+        let period = Duration::from_secs(u64::try_from(seconds).unwrap_or(300).max(1));
+        tokio::time::interval_at(tokio::time::Instant::now() + period, period)
+    }
+
+    async fn changed(
+        &self,
+        client: &ZkClient,
+        path: &str,
+        changes: &mut Changes,
+        ruling: &mut Option<Ruling>,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), Lost> {
+        match path {
+            paths::CONFIG_CHANGES => Ok(changes.handle(client, &self.broker).await?),
+            paths::CONTROLLER => {
+                let node = access::get(client, path, true).await?;
+                let ours =
+                    node.is_some_and(|(_, stat)| stat.ephemeral_owner == client.session().id);
+                if ours && ruling.is_some() {
+                    return Ok(());
+                }
+                *ruling = None;
+                *ruling = self.elect(client, events).await?;
+                Ok(())
+            }
+            _ => match ruling {
+                Some(rule) => rule.changed(path).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn command(&self, command: Command, ruling: &mut Option<Ruling>) -> Result<(), Lost> {
+        let Command::ControlledShutdown {
+            broker,
+            broker_epoch,
+            answer,
+        } = command;
+        let Some(rule) = ruling else {
+            let _ = answer.send(None);
+            return Ok(());
+        };
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            let _ = answer.send(receiver.await.ok());
+        });
+        rule.controlled_shutdown(broker, broker_epoch, sender).await
+    }
+
+    /// Competes for /controller, watching it in any case (KafkaController.elect).
+    async fn elect(
+        &self,
+        client: &ZkClient,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<Option<Ruling>, Lost> {
+        loop {
+            let now = access::retry(|| client.exists(paths::CONTROLLER, true)).await?;
+            if let Some(stat) = now {
+                if stat.ephemeral_owner != client.session().id {
+                    return Ok(None);
+                }
+                // ours from before a resignation: begin with a new epoch
+                let _ = client.delete(paths::CONTROLLER, stat.version).await;
+                continue;
+            }
+            create_epoch(client).await?;
+            let Some((data, stat)) = access::get(client, paths::CONTROLLER_EPOCH, false).await?
+            else {
+                continue;
+            };
+            let epoch: i32 = std::str::from_utf8(&data)
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0);
+            let epoch = epoch + 1;
+            let claim = [
+                Op::Create {
+                    path: paths::CONTROLLER.into(),
+                    data: Some(json::encode_controller(self.broker.id, now_ms()).into()),
+                    acl: vec![OwnedAcl::OPEN],
+                    mode: CreateMode::Ephemeral,
+                    ttl: -1,
+                },
+                Op::SetData {
+                    path: paths::CONTROLLER_EPOCH.into(),
+                    data: Some(epoch.to_string().into_bytes().into()),
+                    version: stat.version,
+                },
+            ];
+            match client.multi(&claim).await {
+                Ok(_) => {}
+                Err(Error::Multi { .. }) => continue,
+                Err(e) if e.is_connection_loss() => continue,
+                Err(e) => return Err(e.into()),
+            }
+            info!("[Controller id={}] elected, epoch {epoch}", self.broker.id);
+            let ruling = Ruling::begin(
+                client.clone(),
+                self.broker.clone(),
+                epoch,
+                stat.version + 1,
+                events.clone(),
+            );
+            return match ruling.await {
+                Ok(ruling) => Ok(Some(ruling)),
+                Err(Lost::Fenced) => Ok(None),
+                Err(lost) => Err(lost),
+            };
+        }
+    }
+
+    /// The end in good order: the session closes, so that everybody knows at once.
+    async fn leave(&self, client: &ZkClient) {
+        self.broker.zk.set(None);
+        client.close().await;
+        session::forget(&self.log_dir);
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn create_epoch(client: &ZkClient) -> Result<(), Error> {
+    // 0 is never an epoch: the first controller has 1
+    access::create_all(client, paths::CONTROLLER_EPOCH, Some(b"0")).await
+}
+
+fn owner(data: &[u8], session: i64) -> String {
+    match BrokerInfo::decode(data)
+        .ok()
+        .and_then(|info| info.end_points.into_iter().next())
+    {
+        Some(point) => format!("by {}:{} (session 0x{session:x})", point.host, point.port),
+        None => format!("by session 0x{session:x}"),
+    }
+}

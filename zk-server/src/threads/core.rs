@@ -46,6 +46,8 @@ struct Aftermath {
     touched: Vec<Arc<Conn>>,
     events: Vec<Event>,
     snapshot: Option<Image>,
+    /// the log has something to do
+    logged: bool,
 }
 
 impl Core {
@@ -161,13 +163,23 @@ impl Core {
                     conn.resume();
                 }
             }
-            Output::Append { zxid, record } => self.log.append(zxid, record),
-            Output::RollLog => self.log.roll(),
+            Output::Append { zxid, record } => {
+                self.log.append(zxid, record);
+                after.logged = true;
+            }
+            Output::RollLog => {
+                self.log.roll();
+                after.logged = true;
+            }
             Output::Snapshot { image } => after.snapshot = Some(image),
         }
     }
 
     fn finish(&self, after: Aftermath) {
+        // The disk is the slowest of all: it begins first.
+        if after.logged {
+            self.log.wake();
+        }
         for conn in &after.touched {
             conn.flush();
         }

@@ -58,6 +58,7 @@ impl LogFigures {
 }
 
 impl LogQueue {
+    /// Queues a record; [`Self::wake`] follows when the caller has let go of its own lock.
     pub fn append(&self, zxid: Zxid, record: Bytes) {
         self.push(Order::Append { zxid, record });
     }
@@ -68,11 +69,18 @@ impl LogQueue {
 
     pub fn snapshot(&self, image: Image) {
         self.push(Order::Snapshot(image));
+        self.wake();
     }
 
     /// Removes old snapshots and logs when the thread is free.
     pub fn purge(&self) {
         self.push(Order::Purge);
+        self.wake();
+    }
+
+    /// Lets the log thread look at what is queued.
+    pub fn wake(&self) {
+        self.came.notify_one();
     }
 
     pub fn figures(&self) -> MutexGuard<'_, LogFigures> {
@@ -80,11 +88,7 @@ impl LogQueue {
     }
 
     fn push(&self, order: Order) {
-        let mut orders = self.lock();
-        orders.push(order);
-        if orders.len() == 1 {
-            self.came.notify_one();
-        }
+        self.lock().push(order);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Order>> {

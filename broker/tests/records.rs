@@ -11,6 +11,8 @@ mod support;
 
 #[path = "records/fetch.rs"]
 mod fetch;
+#[path = "records/groups.rs"]
+mod groups;
 #[path = "records/offsets.rs"]
 mod offsets;
 #[path = "records/produce.rs"]

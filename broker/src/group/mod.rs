@@ -13,6 +13,7 @@
 //! | `load` | replay of a partition of `__consumer_offsets` |
 //! | `timers` | every deadline of the coordinator |
 //! | `records` | the bytes of `__consumer_offsets` |
+//! | `storage` | the driver's log: appends through the shards, replay when a partition is led |
 //! | `runtime` | the driver: clock, log, waiting requests |
 //! | `coordinator` | ownership of partitions, and the door of each request |
 
@@ -25,6 +26,7 @@ mod offsets;
 pub mod records;
 pub mod runtime;
 mod state;
+pub mod storage;
 mod sync;
 mod timers;
 

@@ -98,7 +98,8 @@ pub(super) struct Checkpointed {
     pub(super) sound: bool,
 }
 
-pub(super) type Work = Box<dyn FnOnce(Result<&mut Hosted, LogError>) + Send>;
+/// What is done to one partition on its shard's thread; told why if that cannot be.
+pub type Work = Box<dyn FnOnce(Result<&mut Hosted, LogError>) + Send>;
 
 pub(super) enum Command {
     Append {

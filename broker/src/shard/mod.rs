@@ -30,6 +30,7 @@ mod worker;
 
 pub use command::{
     AppendItem, Appended, Bell, OffsetQuery, OffsetsFound, ReadItem, ReadResults, ReadWait, Watch,
+    Work,
 };
 pub use dirs::{LogDirs, MetaProperties, StartError};
 pub use hosted::{Hosted, Role};

@@ -9,12 +9,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use proto::records::Origin;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::command::{
     AppendItem, Appended, Bell, Command, OffsetQuery, OffsetsFound, ReadItem, ReadResults,
-    ReadWait, Watch,
+    ReadWait, Watch, Work,
 };
 use super::hosted::Hosted;
 use super::worker::satisfied;
@@ -315,6 +315,32 @@ impl Shards {
         gather(count, parts).await
     }
 
+    /// Has something done to one partition, unless its shard's queue is full.
+    pub fn try_run(
+        &self,
+        partition: TopicPartition,
+        work: Work,
+    ) -> Result<(), (TopicPartition, Work)> {
+        let sender = &self.senders[self.index_of(&partition)];
+        match sender.try_send(Command::Run { partition, work }) {
+            Err(TrySendError::Full(Command::Run { partition, work })) => Err((partition, work)),
+            Err(TrySendError::Closed(Command::Run { partition, work })) => {
+                refuse(&partition, work);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, waiting for room.
+    pub async fn run(&self, partition: TopicPartition, work: Work) {
+        let sender = &self.senders[self.index_of(&partition)];
+        let sent = sender.send(Command::Run { partition, work }).await;
+        if let Err(SendError(Command::Run { partition, work })) = sent {
+            refuse(&partition, work);
+        }
+    }
+
     /// Does anything else to one partition, on its shard's thread: truncation, epochs, DeleteRecords,
     /// new settings. Fails with `NotHere` if this broker has no log of it.
     pub async fn with<T: Send + 'static>(
@@ -338,4 +364,11 @@ fn bound(plan: &crate::log::ReadPlan, isolation: crate::log::Isolation) -> i64 {
         crate::log::Isolation::HighWatermark => plan.offsets.high_watermark,
         crate::log::Isolation::TxnCommitted => plan.offsets.last_stable,
     }
+}
+
+/// The broker is shutting down.
+fn refuse(partition: &TopicPartition, work: Work) {
+    work(Err(LogError::NotHere {
+        partition: partition.to_string(),
+    }));
 }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides};
+use crate::group;
 use crate::log::LogConfig;
 use crate::net::Net;
 use crate::shard::{LogDirs, LogManager, LogManagerSettings};
@@ -101,6 +102,7 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
     let access = broker.clone();
     let blocks = ZkBlocks::new(id, Box::new(move || access.zk.client().ok()));
     let _ = broker.producer_ids.set(ProducerIds::new(Box::new(blocks)));
+    group::storage::attach(&broker);
     let (stop, stopped) = watch::channel(false);
     let (started, is_started) = oneshot::channel();
     let (net_stop, net_stopped) = watch::channel(false);

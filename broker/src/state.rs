@@ -92,9 +92,8 @@ impl Broker {
         )
     }
 
-    /// The logs, once they are open: a broker is made after that.
-    pub fn shards(&self) -> Option<&Shards> {
-        Some(&self.shards)
+    pub fn shards(&self) -> &Shards {
+        &self.shards
     }
 
     /// Milliseconds since this broker began, of a clock that never goes back.

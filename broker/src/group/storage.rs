@@ -24,7 +24,9 @@ use crate::config::KafkaConfig;
 use crate::log::{Isolation, LogError, TopicPartition};
 use crate::metadata::MetadataCache;
 use crate::purgatory::{Uncommitted, wait_for_commit};
+use crate::replica::LeadershipListener;
 use crate::shard::{Hosted, ReadItem, Shards, Work};
+use crate::state::Broker;
 
 /// `Topic.GROUP_METADATA_TOPIC_NAME`
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -68,6 +70,49 @@ pub fn start(config: &KafkaConfig, shards: Shards) -> Arc<Groups> {
     let count = config.offsets_topic_num_partitions;
     groups.ask(|coordinator, _| coordinator.set_partition_count(count));
     groups
+}
+
+/// Gives a broker its group coordinator. Within a tokio runtime.
+pub fn attach(broker: &Arc<Broker>) {
+    let config = broker.config();
+    let groups = start(&config, broker.shards().clone());
+    let buffer = usize::try_from(config.offsets_load_buffer_size).unwrap_or(1);
+    broker.replicas.listen(Box::new(Leadership {
+        groups: groups.clone(),
+        shards: broker.shards().clone(),
+        buffer,
+    }));
+    let _ = broker.groups.set(groups.clone());
+    let broker = broker.clone();
+    tokio::spawn(async move { follow_partition_count(groups, &broker.metadata).await });
+}
+
+/// Hears of the partitions that this broker leads.
+struct Leadership {
+    groups: Arc<Groups>,
+    shards: Shards,
+    /// offsets.load.buffer.size
+    buffer: usize,
+}
+
+impl LeadershipListener for Leadership {
+    fn leads(&self, topic: &str, partition: i32, leader_epoch: i32) {
+        if topic == OFFSETS_TOPIC {
+            leads(
+                &self.groups,
+                &self.shards,
+                partition,
+                leader_epoch,
+                self.buffer,
+            );
+        }
+    }
+
+    fn leads_no_more(&self, topic: &str, partition: i32, _leader_epoch: i32) {
+        if topic == OFFSETS_TOPIC {
+            leads_no_more(&self.groups, partition);
+        }
+    }
 }
 
 /// Groups are spread over the partitions that the topic really has, whatever the configuration

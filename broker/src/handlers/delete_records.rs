@@ -50,7 +50,7 @@ async fn delete(call: &Call, topic: &str, index: i32, offset: i64) -> Result<i64
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
     let not_leader = ErrorCode::NOT_LEADER_OR_FOLLOWER;
-    let shards = call.broker.shards().ok_or(not_leader)?;
+    let shards = call.broker.shards();
     let work = shards.with(partition(topic, index), move |hosted| {
         hosted.check_leader(None)?;
         if !hosted.log.config().delete {

@@ -19,7 +19,7 @@ use crate::fetch::plan::Budget;
 use crate::fetch::session::{Context, Wanted, is_follower};
 use crate::log::{Isolation, LogError, ReadPlan};
 use crate::metadata::ClusterImage;
-use crate::shard::{ReadItem, ReadWait, Shards};
+use crate::shard::{ReadItem, ReadWait};
 
 /// `FetchRequest.ORDINARY_CONSUMER_ID`
 const CONSUMER: i32 = -1;
@@ -43,19 +43,10 @@ pub(super) fn handle(call: Call, request: FetchRequest) -> Handled {
             None => reading.push(one),
         }
     }
-    let shards = match fetch.call.broker.shards() {
-        Some(shards) if !reading.is_empty() => shards.clone(),
-        _ => {
-            let none = |one| (one, failed(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-            refused.extend(reading.into_iter().map(none));
-            return match fetch.respond(refused) {
-                Answer::Frame(frame) => Handled::Now(frame),
-                Answer::Nothing => Handled::Nothing,
-                Answer::Close => Handled::Close,
-            };
-        }
-    };
-    Handled::later(fetch.run(shards, reading, refused))
+    if reading.is_empty() {
+        return fetch.respond(refused).into();
+    }
+    Handled::later(fetch.run(reading, refused))
 }
 
 /// How much, and how long.
@@ -131,12 +122,7 @@ impl Fetch {
         is_follower(request).then_some(ErrorCode::NOT_LEADER_OR_FOLLOWER)
     }
 
-    async fn run(
-        self,
-        shards: Shards,
-        reading: Vec<Wanted>,
-        refused: Vec<(Wanted, PartitionData)>,
-    ) -> Answer {
+    async fn run(self, reading: Vec<Wanted>, refused: Vec<(Wanted, PartitionData)>) -> Answer {
         let hard = self.call.api_version <= 2;
         let mut budget = Budget::new(self.limits.max_bytes, hard);
         let items = reading.iter().map(|one| ReadItem {
@@ -151,6 +137,7 @@ impl Fetch {
             min_bytes: self.limits.min_bytes,
             max_wait: self.limits.max_wait,
         };
+        let shards = self.call.broker.shards();
         let Ok(results) = shards.read(items.collect(), Some(wait)).await else {
             return Answer::Close;
         };

@@ -139,12 +139,7 @@ async fn answer(
     early: Vec<Vec<Early>>,
     questions: Vec<Question>,
 ) -> Answer {
-    let found = match call.broker.shards() {
-        _ if questions.is_empty() => Ok(Vec::new()),
-        Some(shards) => shards.list_offsets(questions).await.map_err(drop),
-        None => Err(()),
-    };
-    let Ok(found) = found else {
+    let Ok(found) = call.broker.shards().list_offsets(questions).await else {
         return Answer::Close;
     };
     let mut found = found.into_iter();

@@ -72,6 +72,16 @@ impl Handled {
     }
 }
 
+impl From<Answer> for Handled {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Frame(frame) => Self::Now(frame),
+            Answer::Nothing => Self::Nothing,
+            Answer::Close => Self::Close,
+        }
+    }
+}
+
 /// One request's circumstances: what a handler needs beside the request itself.
 pub struct Call {
     pub broker: Arc<Broker>,

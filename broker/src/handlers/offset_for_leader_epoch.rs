@@ -9,7 +9,6 @@ use proto::kafka::messages::offset_for_leader_epoch::{
 
 use super::records::{check_known, partition};
 use super::{Call, Handled};
-use crate::shard::Shards;
 
 pub(super) fn handle(call: Call, request: OffsetForLeaderEpochRequest) -> Handled {
     Handled::later(async move {
@@ -46,10 +45,7 @@ async fn end_of_epoch(
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ErrorCode> {
     check_known(&call.broker.metadata.load(), topic, asked.partition)?;
-    let shards: &Shards = call
-        .broker
-        .shards()
-        .ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
+    let shards = call.broker.shards();
     let (current, epoch) = (asked.current_leader_epoch, asked.leader_epoch);
     let found = shards.with(partition(topic, asked.partition), move |hosted| {
         hosted.check_leader((current >= 0).then_some(current))?;

@@ -38,17 +38,10 @@ pub(super) fn handle(call: Call, request: ProduceRequest) -> Handled {
         at: Vec::new(),
     };
     let items = produce.sort(request);
-    let shards = match produce.call.broker.shards() {
-        Some(shards) if !items.is_empty() => shards.clone(),
-        _ => {
-            return match produce.respond() {
-                Answer::Frame(frame) => Handled::Now(frame),
-                Answer::Nothing => Handled::Nothing,
-                Answer::Close => Handled::Close,
-            };
-        }
-    };
-    Handled::later(produce.run(shards, items))
+    if items.is_empty() {
+        return produce.respond().into();
+    }
+    Handled::later(produce.run(items))
 }
 
 /// One request on its way.
@@ -96,13 +89,6 @@ impl Produce {
                 ..TopicProduceResponse::default()
             });
         }
-        if self.call.broker.shards().is_none() {
-            for &(topic, at) in &self.at {
-                let answer = &mut self.response.responses[topic].partition_responses[at];
-                answer.error_code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
-            }
-            items.clear();
-        }
         items
     }
 
@@ -122,10 +108,37 @@ impl Produce {
         if is_internal(topic) && self.call.client_id.as_deref() != Some(ADMIN_CLIENT) {
             return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
         }
+        if self.acks == ACKS_ALL {
+            self.check_in_sync(image, topic, data.index)?;
+        }
         Ok(records)
     }
 
-    async fn run(mut self, shards: Shards, items: Vec<AppendItem>) -> Answer {
+    /// min.insync.replicas, as far as there are so many replicas at all.
+    fn check_in_sync(
+        &self,
+        image: &ClusterImage,
+        topic: &str,
+        index: i32,
+    ) -> Result<(), ErrorCode> {
+        let Some(known) = image.partition(topic, index) else {
+            return Ok(());
+        };
+        let (in_sync, replicas) = (known.isr.len(), known.replicas.len());
+        if in_sync >= replicas {
+            return Ok(());
+        }
+        let least = self.call.broker.topic_config(topic).min_insync_replicas;
+        let least = usize::try_from(least).unwrap_or(1).min(replicas);
+        if in_sync < least {
+            debug!("[{topic}-{index}] {in_sync} replicas in sync, min.insync.replicas is {least}");
+            return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
+        }
+        Ok(())
+    }
+
+    async fn run(mut self, items: Vec<AppendItem>) -> Answer {
+        let shards = self.call.broker.shards().clone();
         let names: Vec<_> = if self.acks == ACKS_ALL {
             items.iter().map(|item| item.partition.clone()).collect()
         } else {

@@ -74,6 +74,15 @@ impl Run {
     }
 }
 
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Something else than a difference ended the run: show what was found until then.
+        if std::thread::panicking() {
+            println!("step {}: {}", self.steps, self.report());
+        }
+    }
+}
+
 /// Runs the script, then random steps, on fresh servers; gives what was covered.
 fn run(
     name: &str,

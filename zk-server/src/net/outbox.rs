@@ -113,6 +113,10 @@ impl Conn {
         if !out.blocked {
             self.write_out(&mut out);
         }
+        // The task may have looked between the request to close and this write.
+        if out.closing && out.pieces.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     /// The socket takes bytes again, says the connection's task.

@@ -7,6 +7,8 @@
 )]
 
 pub mod options;
+pub mod producer;
+pub mod settings;
 pub mod topics;
 
 use std::fmt;
@@ -60,10 +62,14 @@ impl From<io::Error> for Failure {
 
 /// Runs the tool of that name; its exit code.
 pub async fn run(tool: &str, args: Vec<String>) -> i32 {
+    if let Err(error) = driver::logging::init_for_tool() {
+        eprintln!("{error}");
+    }
     match tool {
         "kafka-topics" => topics::run(args).await,
+        "kafka-console-producer" => producer::run(args).await,
         other => {
-            eprintln!("kafka-tools has no {other}; it has: kafka-topics");
+            eprintln!("kafka-tools has no {other}; it has: kafka-topics, kafka-console-producer");
             1
         }
     }

@@ -9,6 +9,7 @@
 
 mod config;
 mod rotate;
+mod tool;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -22,6 +23,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 pub use config::{ConfigError, Console, LogConfig};
 use rotate::RotatingFile;
+pub use tool::init_for_tool;
 
 use crate::local_time::LocalTime;
 

@@ -6,6 +6,7 @@
     reason = "command line programs speak to their user"
 )]
 
+pub mod consumer;
 pub mod options;
 pub mod producer;
 pub mod settings;
@@ -67,9 +68,13 @@ pub async fn run(tool: &str, args: Vec<String>) -> i32 {
     }
     match tool {
         "kafka-topics" => topics::run(args).await,
+        "kafka-console-consumer" => consumer::run(args).await,
         "kafka-console-producer" => producer::run(args).await,
         other => {
-            eprintln!("kafka-tools has no {other}; it has: kafka-topics, kafka-console-producer");
+            eprintln!(
+                "kafka-tools has no {other}; it has: kafka-topics, kafka-console-consumer, \
+                 kafka-console-producer"
+            );
             1
         }
     }

@@ -4,11 +4,21 @@
 //! | --- | --- |
 //! | `connection` | one connection to one broker: versions agreed on, requests in flight |
 //! | `cluster` | connections to all brokers of a cluster, metadata, coordinators |
+//! | `offsets` | log start and end, by time, committed, commit |
+//! | `assignor` | partitions shared out among members |
+//! | `fetcher` | records of given partitions |
+//! | `consumer` | a member of a group, or a reader of one partition |
+//! | `membership` | join, heartbeat, leave |
 //! | `partitioner` | which partition a key belongs to |
 //! | `producer` | batches of one topic, sent and repeated |
 
+pub mod assignor;
 pub mod cluster;
 pub mod connection;
+pub mod consumer;
+pub mod fetcher;
+pub mod membership;
+pub mod offsets;
 pub mod partitioner;
 pub mod producer;
 

@@ -1,6 +1,7 @@
 //! Harness of the integration tests: real processes, simulated world, oracles.
 
 pub mod bench;
+pub mod broker;
 pub mod disk;
 pub mod peers;
 pub mod proc;

@@ -54,22 +54,38 @@ impl Generator {
                 burst: vec![Request::close_session()],
             },
             5..30 => {
-                let burst = (0..2 + self.rng.below(6)).map(|_| self.request()).collect();
+                let n = 2 + self.rng.below(6);
+                let burst = self.burst(n);
                 Step::Requests { slot, burst }
             }
-            3..5 => Step::Trickle {
-                slot,
-                burst: vec![self.request(), self.request()],
-            },
+            3..5 => {
+                let burst = self.burst(2);
+                Step::Trickle { slot, burst }
+            }
             30..33 => Step::Requests {
                 slot,
-                burst: vec![self.auth()],
+                burst: vec![self.auth(slot)],
             },
             _ => Step::Requests {
                 slot,
                 burst: vec![self.request()],
             },
         }
+    }
+
+    /// Requests to be sent at once. A setACL ends it: what Java checks the next ones against
+    /// depends on how far it has got, as its pending changes lack the new list.
+    fn burst(&mut self, n: usize) -> Vec<Request> {
+        let mut burst = Vec::new();
+        while burst.len() < n {
+            let request = self.request();
+            let ends = request.op == OpCode::SetAcl.code();
+            burst.push(request);
+            if ends {
+                break;
+            }
+        }
+        burst
     }
 
     fn connect(&mut self, slot: usize, has_session: bool, connected: bool) -> Step {
@@ -85,12 +101,16 @@ impl Generator {
         Step::Connect { slot, how }
     }
 
-    fn auth(&mut self) -> Request {
-        match self.rng.below(4) {
-            0 => Request::auth("digest", Some(b"alice:secret")),
-            1 => Request::auth("digest", Some(b"bob:builder")),
-            2 => Request::auth("digest", Some(b"super:admin")),
-            _ => Request::auth("ip", Some(b"")),
+    /// One identity a slot: with two, the order in which an `auth:` entry becomes them is that of a
+    /// hash set in Java.
+    fn auth(&mut self, slot: usize) -> Request {
+        if self.rng.chance(25) {
+            return Request::auth("ip", Some(b""));
+        }
+        match slot % 3 {
+            0 => Request::auth("digest", Some(b"super:admin")),
+            1 => Request::auth("digest", Some(b"alice:secret")),
+            _ => Request::auth("digest", Some(b"bob:builder")),
         }
     }
 

@@ -7,6 +7,8 @@
 )]
 
 pub mod consumer;
+pub mod errors;
+pub mod groups;
 pub mod options;
 pub mod producer;
 pub mod settings;
@@ -69,11 +71,12 @@ pub async fn run(tool: &str, args: Vec<String>) -> i32 {
     match tool {
         "kafka-topics" => topics::run(args).await,
         "kafka-console-consumer" => consumer::run(args).await,
+        "kafka-consumer-groups" => groups::run(args).await,
         "kafka-console-producer" => producer::run(args).await,
         other => {
             eprintln!(
-                "kafka-tools has no {other}; it has: kafka-topics, kafka-console-consumer, \
-                 kafka-console-producer"
+                "kafka-tools has no {other}; it has: kafka-topics, kafka-console-producer, \
+                 kafka-console-consumer, kafka-consumer-groups"
             );
             1
         }

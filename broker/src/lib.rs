@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod group;
 pub mod handlers;
 pub mod log;
+pub mod loggers;
 pub mod metadata;
 pub mod net;
 pub mod purgatory;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use broker::start;
 use clap::Parser;
-use driver::logging::{self, LogConfig};
+use driver::logging::{self, LogConfig, Pattern};
 
 /// A Kafka broker on ZooKeeper.
 #[derive(Debug, Parser)]
@@ -67,6 +67,9 @@ fn set_up_logging(file: &Path) -> anyhow::Result<()> {
     if let Some(dir) = log.as_deref().and_then(Path::parent) {
         std::fs::create_dir_all(dir)?;
     }
-    logging::init(&levels, log.as_deref(), "")?;
+    let pattern = Pattern::Kafka {
+        logger: broker::loggers::name_of,
+    };
+    logging::init(&levels, log.as_deref(), pattern)?;
     Ok(())
 }

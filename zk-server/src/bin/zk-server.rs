@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use driver::logging::{self, LogConfig, STARTUP};
+use driver::logging::{self, LogConfig, Pattern, STARTUP};
 use driver::signals::StopSignals;
 use zk_server::config::{self, Config, ConfigError, JvmFlags};
 use zk_server::net::environment;
@@ -74,12 +74,14 @@ fn serve(arguments: &[String], flags: JvmFlags) -> ExitCode {
         .as_ref()
         .ok()
         .and_then(|(config, _)| config.server_id);
-    let myid = myid.map_or_else(String::new, |id| id.to_string());
+    let pattern = Pattern::ZooKeeper {
+        myid: myid.map_or_else(String::new, |id| id.to_string()),
+    };
     match logging {
         Ok(levels) => {
-            if let Err(error) = logging::init(&levels, log_file.as_deref(), &myid) {
+            if let Err(error) = logging::init(&levels, log_file.as_deref(), pattern.clone()) {
                 eprintln!("{error}. The server goes on without a log file.");
-                let _ = logging::init(&levels, None, &myid);
+                let _ = logging::init(&levels, None, pattern);
             }
         }
         Err(error) => {

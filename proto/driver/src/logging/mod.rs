@@ -1,5 +1,5 @@
-//! Log lines in the shape of Java's (`2026-11-21 13:08:14,681 [myid:] - INFO  [thread:module] - text`),
-//! levels from `logging.yaml`, files rotated by the process itself. Never blocks on anything but the
+//! Log lines in the shape of the originals (ZooKeeper: `2026-11-21 13:08:14,681 [myid:] - INFO
+//! [thread:module] - text`, Kafka: `[2026-11-21 13:08:14,681] INFO text (logger)`), levels from `logging.yaml`, files rotated by the process itself. Never blocks on anything but the
 //! files it writes.
 #![allow(
     clippy::disallowed_methods,
@@ -41,9 +41,17 @@ pub enum LogError {
     Twice,
 }
 
-/// Sets up logging for the whole process. `file` is where lines go beside the console; `myid` stands
-/// in each line as in Java's.
-pub fn init(config: &LogConfig, file: Option<&Path>, myid: &str) -> Result<(), LogError> {
+/// The shape of a line.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// as ZooKeeper's logback.xml: `myid` stands in each line
+    ZooKeeper { myid: String },
+    /// as Kafka's log4j.properties: the function gives the logger's name for a target
+    Kafka { logger: fn(&str) -> &str },
+}
+
+/// Sets up logging for the whole process. `file` is where lines go beside the console.
+pub fn init(config: &LogConfig, file: Option<&Path>, pattern: Pattern) -> Result<(), LogError> {
     let file = match file {
         Some(path) => Some(
             RotatingFile::open(path, config.max_bytes, config.max_files).map_err(|source| {
@@ -62,7 +70,7 @@ pub fn init(config: &LogConfig, file: Option<&Path>, myid: &str) -> Result<(), L
             Console::Auto => Console::All,
             console => console,
         },
-        myid: myid.to_owned(),
+        pattern,
         file: Mutex::new(file),
     };
     let subscriber = tracing_subscriber::registry().with(lines);
@@ -72,7 +80,7 @@ pub fn init(config: &LogConfig, file: Option<&Path>, myid: &str) -> Result<(), L
 struct Lines {
     levels: LogConfig,
     console: Console,
-    myid: String,
+    pattern: Pattern,
     file: Mutex<Option<RotatingFile>>,
 }
 
@@ -88,7 +96,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let mut line = String::with_capacity(160);
-        if write_line(&mut line, &self.myid, metadata, event).is_err() {
+        if write_line(&mut line, &self.pattern, metadata, event).is_err() {
             return;
         }
         let on_console = match self.console {
@@ -113,7 +121,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 
 fn write_line(
     line: &mut String,
-    myid: &str,
+    pattern: &Pattern,
     metadata: &Metadata<'_>,
     event: &Event<'_>,
 ) -> fmt::Result {
@@ -121,16 +129,24 @@ fn write_line(
     let millis = now.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     });
-    let thread = std::thread::current();
-    let place = metadata.target().rsplit("::").next().unwrap_or_default();
-    write!(
-        line,
-        "{} [myid:{myid}] - {:<5} [{}:{place}] - ",
-        LocalTime::at(millis),
-        metadata.level().as_str(),
-        thread.name().unwrap_or("-"),
-    )?;
-    event.record(&mut Fields(line));
+    let (time, level) = (LocalTime::at(millis), metadata.level().as_str());
+    match pattern {
+        Pattern::ZooKeeper { myid } => {
+            let thread = std::thread::current();
+            let place = metadata.target().rsplit("::").next().unwrap_or_default();
+            write!(
+                line,
+                "{time} [myid:{myid}] - {level:<5} [{}:{place}] - ",
+                thread.name().unwrap_or("-"),
+            )?;
+            event.record(&mut Fields(line));
+        }
+        Pattern::Kafka { logger } => {
+            write!(line, "[{time}] {level} ")?;
+            event.record(&mut Fields(line));
+            write!(line, " ({})", logger(metadata.target()))?;
+        }
+    }
     line.push('\n');
     Ok(())
 }
@@ -163,7 +179,9 @@ mod tests {
         let lines = Lines {
             levels: LogConfig::default(),
             console: Console::Off,
-            myid: "3".to_owned(),
+            pattern: Pattern::ZooKeeper {
+                myid: "3".to_owned(),
+            },
             file: Mutex::new(Some(RotatingFile::open(&path, 1 << 20, 2).unwrap())),
         };
         let subscriber = tracing_subscriber::registry().with(lines);
@@ -179,5 +197,27 @@ mod tests {
             rest.ends_with(":tests] - binding to port 0.0.0.0:2181 port=2181\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn lines_of_a_broker_look_like_those_of_kafka() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.log");
+        let lines = Lines {
+            levels: LogConfig::default(),
+            console: Console::Off,
+            pattern: Pattern::Kafka {
+                logger: |target| target.rsplit("::").next().unwrap_or(target),
+            },
+            file: Mutex::new(Some(RotatingFile::open(&path, 1 << 20, 2).unwrap())),
+        };
+        let subscriber = tracing_subscriber::registry().with(lines);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!("[KafkaServer id={}] started", 0);
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (time, rest) = text.split_at("[2026-11-21 13:08:14,681]".len());
+        assert!(time.starts_with('[') && time.ends_with(']'), "{text}");
+        assert_eq!(rest, " WARN [KafkaServer id=0] started (tests)\n");
     }
 }

@@ -9,6 +9,7 @@ pub mod handlers;
 pub mod log;
 pub mod loggers;
 pub mod metadata;
+pub mod metrics;
 pub mod net;
 pub mod purgatory;
 pub mod replica;

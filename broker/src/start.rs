@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides};
-use crate::group;
+use crate::group::{self, storage::OFFSETS_TOPIC};
 use crate::log::LogConfig;
+use crate::metrics;
 use crate::net::Net;
 use crate::shard::{LogDirs, LogManager, LogManagerSettings};
 use crate::state::{Broker, now_ms};
@@ -53,20 +54,43 @@ fn warn_of(config: &KafkaConfig) {
         warn!("{warning}");
     }
     for dir in &config.log_dirs {
-        if dir.starts_with("/tmp/") || dir.starts_with("/var/tmp/") || dir.starts_with("/dev/shm") {
-            warn!(
-                "log.dirs={dir}: the system empties this folder, at the next boot at the latest, and all data with it: \
-                 name a folder elsewhere ({})",
-                config
-                    .settings
-                    .place(if config.settings.is_set("log.dirs") {
-                        "log.dirs"
-                    } else {
-                        "log.dir"
-                    })
-            );
-        }
+        let why = if is_tmpfs(Path::new(dir)) {
+            "is in memory (tmpfs) and lost when the machine stops"
+        } else if ["/tmp", "/var/tmp"]
+            .iter()
+            .any(|tmp| Path::new(dir).starts_with(tmp))
+        {
+            "is in a folder that the system empties, at the next boot at the latest"
+        } else {
+            continue;
+        };
+        warn!(
+            target: driver::logging::STARTUP,
+            "{}: log.dirs={dir} {why}, and all data with it: name a folder that lasts",
+            place_of_dirs(config)
+        );
     }
+}
+
+fn is_tmpfs(folder: &Path) -> bool {
+    let existing = folder.ancestors().find(|parent| parent.exists());
+    let found = existing.and_then(|folder| nix::sys::statfs::statfs(folder).ok());
+    found.is_some_and(|found| found.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC)
+}
+
+/// The line that names the log directories.
+fn place_of_dirs(config: &KafkaConfig) -> String {
+    let key = if config.settings.is_set("log.dirs") {
+        "log.dirs"
+    } else {
+        "log.dir"
+    };
+    config.settings.place(key)
+}
+
+/// An error with the line to change.
+fn at(place: String) -> impl Fn(crate::shard::StartError) -> StartError {
+    move |error| StartError(format!("{place}: {error}"))
 }
 
 /// Runs a broker until it is told to stop.
@@ -74,9 +98,10 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
     let mut signals = StopSignals::listen().map_err(failed)?;
     warn_of(&config);
     info!("starting");
+    check_advertised(&config).await?;
     let net = Net::bind(&config).map_err(failed)?;
     let paths: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
-    let mut log_dirs = LogDirs::open(&paths).map_err(failed)?;
+    let mut log_dirs = LogDirs::open(&paths).map_err(at(place_of_dirs(&config)))?;
     let first_dir = log_dirs
         .paths()
         .next()
@@ -120,10 +145,15 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
     let keeper = tokio::spawn(keeper.run(client, events));
     match is_started.await {
         Ok(Ok(())) => {}
-        Ok(Err(why)) => return Err(StartError(why)),
+        Ok(Err(why)) => {
+            let place = broker.config().settings.place("broker.id");
+            return Err(StartError(format!("{place}: broker.id={id}: {why}")));
+        }
         Err(_) => return Err(StartError("the session with ZooKeeper was lost".into())),
     }
     info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] started");
+    metrics::serve::start(&broker).await;
+    warn_of_internal_topics(&broker).await;
     let signal = signals.wait().await;
     info!("Terminating process due to signal {signal}");
     shut_down(&broker, &stop, &net_stop, keeper).await;
@@ -169,7 +199,9 @@ async fn identify(
     client: &ZkClient,
     log_dirs: &mut LogDirs,
 ) -> Result<(String, i32), StartError> {
-    let own = log_dirs.check_broker_id(config.broker_id).map_err(failed)?;
+    let own = log_dirs
+        .check_broker_id(config.broker_id)
+        .map_err(at(config.settings.place("broker.id")))?;
     let new = crate::controller::driver::new_topic_id().to_string();
     // a cluster that has lost its id keeps the one that this broker's data knows
     let id = log_dirs.cluster_id().map_err(failed)?;
@@ -202,7 +234,7 @@ async fn identify(
     info!("Cluster ID = {cluster_id}");
     log_dirs
         .check_cluster_id(&cluster_id, stat.ctime)
-        .map_err(failed)?;
+        .map_err(at(config.settings.place("zookeeper.connect")))?;
     let id = match own {
         Some(id) => id,
         None if config.broker_id_generation_enable => generate_broker_id(config, client).await?,
@@ -291,6 +323,64 @@ fn broker_info(config: &KafkaConfig, net: &Net) -> Result<BrokerInfo, StartError
         rack: config.broker_rack.clone(),
         timestamp_ms: now_ms(),
     })
+}
+
+/// The name that brokers are told, this one included, must have an address; a name for clients
+/// elsewhere may be known only there.
+async fn check_advertised(config: &KafkaConfig) -> Result<(), StartError> {
+    for point in &config.advertised_listeners {
+        if point.host.is_empty() {
+            continue;
+        }
+        let Err(error) = tokio::net::lookup_host((point.host.as_str(), point.port)).await else {
+            continue;
+        };
+        let key = if config.settings.is_set("advertised.listeners") {
+            "advertised.listeners"
+        } else {
+            "listeners"
+        };
+        let place = config.settings.place(key);
+        if point.name == config.inter_broker_listener {
+            return Err(StartError(format!(
+                "{place}: {key}={point}: {} has no address ({error}), so neither brokers nor clients \
+                 of this network can connect: set advertised.listeners={}://ADDRESS:{} with an \
+                 address of this host",
+                point.host, point.name, point.port
+            )));
+        }
+        warn!(
+            "{place}: {key}={point}: {} has no address here ({error}); clients that do not know it \
+             otherwise cannot connect",
+            point.host
+        );
+    }
+    Ok(())
+}
+
+/// Groups wait as long as their topic cannot be made; the one who starts brokers should know.
+async fn warn_of_internal_topics(broker: &Arc<Broker>) {
+    let Ok(client) = broker.zk.client() else {
+        return;
+    };
+    let made = client.exists(&paths::topic(OFFSETS_TOPIC), false).await;
+    let live = client.get_children(paths::BROKER_IDS, false).await;
+    let (Ok(None), Ok((live, _))) = (made, live) else {
+        return;
+    };
+    let config = broker.config();
+    let factor = config.offsets_topic_replication_factor;
+    if usize::try_from(factor).is_ok_and(|factor| factor > live.len()) {
+        let place = config.settings.place("offsets.topic.replication.factor");
+        warn!(
+            target: driver::logging::STARTUP,
+            "{place}: offsets.topic.replication.factor={factor}, but brokers that live: {}; until there \
+             are {factor}, consumer groups wait (COORDINATOR_NOT_AVAILABLE): start more brokers or \
+             set it to {}",
+            live.len(),
+            live.len()
+        );
+    }
 }
 
 /// This host's name, if anybody could find it by it.

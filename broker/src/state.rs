@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "gives handlers the time of day")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +19,7 @@ use crate::fetch::session::FetchSessions;
 use crate::group::runtime::Groups;
 use crate::log::LogConfig;
 use crate::metadata::MetadataCache;
+use crate::metrics::Metrics;
 use crate::replica::ReplicaManager;
 use crate::shard::{LogManager, Shards};
 use crate::txn::ProducerIds;
@@ -42,6 +43,7 @@ pub struct Broker {
     /// czxid of the registration; -1 before the first
     epoch: AtomicI64,
     pub metadata: MetadataCache,
+    pub metrics: Arc<Metrics>,
     pub replicas: ReplicaManager,
     shards: Shards,
     pub fetch_sessions: FetchSessions,
@@ -51,6 +53,8 @@ pub struct Broker {
     pub zk: ZkAccess,
     /// set once the logs are open
     pub groups: OnceLock<Arc<Groups>>,
+    /// the log has said why groups wait for their topic
+    pub(crate) told_why_groups_wait: AtomicBool,
     pub(crate) keeper: mpsc::Sender<Command>,
 }
 
@@ -73,10 +77,12 @@ impl Broker {
             topic_overrides: ArcSwap::default(),
             epoch: AtomicI64::new(-1),
             metadata: MetadataCache::default(),
+            metrics: Arc::default(),
             shards: shards.clone(),
             replicas: ReplicaManager::new(id, shards, logs),
             zk: ZkAccess::default(),
             groups: OnceLock::new(),
+            told_why_groups_wait: AtomicBool::new(false),
             keeper,
         }
     }
@@ -192,6 +198,7 @@ impl Broker {
         for (topic, _) in self.metadata.update(request) {
             if self.metadata.load().topic(&topic).is_none() {
                 self.set_topic_overrides(&topic, TopicOverrides::new());
+                self.metrics.topics.remove(&topic);
             }
         }
         UpdateMetadataResponse::default()

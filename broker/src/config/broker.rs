@@ -118,6 +118,8 @@ fields! {
     max_connections_per_ip: i32 = "max.connections.per.ip",
     max_connections_per_ip_overrides: String = "max.connections.per.ip.overrides",
     max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots",
+    metrics_http_host: String = "metrics.http.host",
+    metrics_http_port: Option<i32> = "metrics.http.port",
     num_io_threads: i32 = "num.io.threads",
     num_network_threads: i32 = "num.network.threads",
     num_partitions: i32 = "num.partitions",

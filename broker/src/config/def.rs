@@ -59,6 +59,8 @@ pub enum Age {
     Until27,
     /// added after 2.7
     Since28,
+    /// no version: a key of this broker alone
+    Ours,
 }
 
 /// What the key does in this broker.

@@ -142,11 +142,15 @@ impl Fetch {
             return Answer::Close;
         };
         let mut answers = Vec::with_capacity(reading.len() + refused.len());
+        let stats = &self.call.broker.metrics.topics;
         for (one, result) in reading.into_iter().zip(results) {
             let answer = match result {
                 Ok(plan) => self.found(&mut budget, &one, plan).await,
                 Err(e) => self.not_found(&one, &e),
             };
+            let topic = one.topic.as_deref().unwrap_or_default();
+            let ours = answer.error_code == ErrorCode::UNKNOWN_SERVER_ERROR;
+            stats.fetched(topic, answer.records.len() as u64, ours);
             answers.push((one, answer));
         }
         answers.extend(refused);

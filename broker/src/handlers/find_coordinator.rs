@@ -1,6 +1,8 @@
 //! FindCoordinator: the leader of the group's partition of the offsets topic, which is created
 //! when it is first asked for. Mirrors KafkaApis.handleFindCoordinatorRequest.
 
+use std::sync::atomic::Ordering;
+
 use proto::kafka::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -27,8 +29,14 @@ pub(super) fn handle(call: Call, request: FindCoordinatorRequest) -> Handled {
             let factor = call.broker.config().offsets_topic_replication_factor;
             let place = call.broker.config().settings.place("offsets.topic.replication.factor");
             let live = call.broker.metadata.load().nodes.len();
-            warn!("{OFFSETS_TOPIC} cannot be created, so no group can work: {why} Live brokers: {live}; \
-                   set offsets.topic.replication.factor={} ({place}, now {factor})", live.max(1));
+            // every client asks again and again
+            if !call.broker.told_why_groups_wait.swap(true, Ordering::Relaxed) {
+                warn!(
+                    "{OFFSETS_TOPIC} cannot be created, so no group can work: {why} Live brokers: {live}; \
+                     start more brokers or set offsets.topic.replication.factor={} ({place}, now {factor})",
+                    live.max(1)
+                );
+            }
             format!("The offsets topic cannot be created: {why} (offsets.topic.replication.factor={factor}, live brokers: {live})")
         });
         call.answer(&respond(&call, &request, why.as_deref()))

@@ -44,6 +44,14 @@ pub(super) fn handle(call: Call, request: ProduceRequest) -> Handled {
     Handled::later(produce.run(items))
 }
 
+/// Where the answer to an append goes, and how much it brought.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    topic: usize,
+    partition: usize,
+    bytes: usize,
+}
+
 /// One request on its way.
 struct Produce {
     call: Call,
@@ -51,8 +59,8 @@ struct Produce {
     limit: Duration,
     /// complete but for what the logs will say
     response: ProduceResponse,
-    /// topic and partition in the response, for each append
-    at: Vec<(usize, usize)>,
+    /// for each append
+    at: Vec<Place>,
 }
 
 impl Produce {
@@ -67,8 +75,11 @@ impl Produce {
                 let mut error_code = ErrorCode::NONE;
                 match self.check(&image, &topic.name, &data, transactional_id) {
                     Ok(records) => {
-                        self.at
-                            .push((self.response.responses.len(), partitions.len()));
+                        self.at.push(Place {
+                            topic: self.response.responses.len(),
+                            partition: partitions.len(),
+                            bytes: records.len(),
+                        });
                         items.push(AppendItem {
                             partition: partition(&topic.name, data.index),
                             records,
@@ -179,11 +190,14 @@ impl Produce {
     }
 
     fn answer(&mut self, at: usize) -> &mut PartitionProduceResponse {
-        let (topic, partition) = self.at[at];
+        let Place {
+            topic, partition, ..
+        } = self.at[at];
         &mut self.response.responses[topic].partition_responses[partition]
     }
 
     fn fill(&mut self, at: usize, appended: &Appended) {
+        self.count(at, &appended.result);
         let answer = self.answer(at);
         match &appended.result {
             Ok(info) => {
@@ -203,6 +217,25 @@ impl Produce {
                 let address = self.call.peer.address;
                 debug!("produce of {address} to partition {index}: {error}");
             }
+        }
+    }
+
+    fn count(&self, at: usize, result: &Result<AppendInfo, LogError>) {
+        let Place { topic, bytes, .. } = self.at[at];
+        let topic = &self.response.responses[topic].name;
+        let stats = &self.call.broker.metrics.topics;
+        match result {
+            Ok(info) => {
+                let new = info.first_offset >= 0 && !info.duplicate;
+                let messages = if new {
+                    info.last_offset - info.first_offset + 1
+                } else {
+                    0
+                };
+                let messages = u64::try_from(messages).unwrap_or(0);
+                stats.produced(topic, Some((messages, bytes as u64)), false);
+            }
+            Err(error) => stats.produced(topic, None, !is_expected(error.code())),
         }
     }
 
@@ -264,17 +297,22 @@ fn check_records(records: &Bytes, version: i16, transactional_id: bool) -> Resul
     }
 }
 
-fn refuse(answer: &mut PartitionProduceResponse, error: &LogError, log_start: i64) {
-    let code = error.code();
-    answer.error_code = code;
-    if !matches!(
+/// Errors that every cluster has at times.
+fn is_expected(code: ErrorCode) -> bool {
+    matches!(
         code,
         ErrorCode::CORRUPT_MESSAGE
             | ErrorCode::MESSAGE_TOO_LARGE
             | ErrorCode::RECORD_LIST_TOO_LARGE
             | ErrorCode::NOT_LEADER_OR_FOLLOWER
             | ErrorCode::KAFKA_STORAGE_ERROR
-    ) {
+    )
+}
+
+fn refuse(answer: &mut PartitionProduceResponse, error: &LogError, log_start: i64) {
+    let code = error.code();
+    answer.error_code = code;
+    if !is_expected(code) {
         answer.log_start_offset = log_start;
     }
     let records = error.record_errors();

@@ -19,6 +19,7 @@ use super::frames::{self, FrameError, Next};
 use super::memory::{Memory, Reserved};
 use super::outbox::Outbox;
 use crate::handlers::{Answer, Handled, dispatch};
+use crate::metrics::Timed;
 use crate::state::Broker;
 
 /// Bytes that may wait to be written before no further request is begun.
@@ -68,6 +69,7 @@ struct InProgress {
     work: Work,
     /// polled at least once: whatever it queues elsewhere is queued in the order of the requests
     begun: bool,
+    timed: Option<Timed>,
     _reserved: Reserved,
 }
 
@@ -77,10 +79,11 @@ enum Work {
 }
 
 impl InProgress {
-    fn new(work: Work, reserved: Reserved) -> Self {
+    fn new(work: Work, timed: Option<Timed>, reserved: Reserved) -> Self {
         Self {
             work,
             begun: false,
+            timed,
             _reserved: reserved,
         }
     }
@@ -216,17 +219,23 @@ impl Connection {
             let reserved = self.reserved.take().flatten();
             let frame = frames::take(&mut self.buf, size);
             begun = true;
+            let timed = Timed::begin(&frame);
             let work = match dispatch(&self.broker, &self.peer, frame) {
                 Handled::Now(frame) if self.in_progress.is_empty() => {
                     self.outbox.push(frame);
+                    self.answered(timed);
                     continue;
                 }
                 Handled::Now(frame) => Work::Answered(Answer::Frame(frame)),
                 Handled::Later(answer) => Work::Answering(answer),
-                Handled::Nothing => continue,
+                Handled::Nothing => {
+                    self.answered(timed);
+                    continue;
+                }
                 Handled::Close => return Err(End::Refused),
             };
-            self.in_progress.push_back(InProgress::new(work, reserved));
+            self.in_progress
+                .push_back(InProgress::new(work, timed, reserved));
         }
         Ok(begun)
     }
@@ -307,15 +316,25 @@ impl Connection {
                 .is_some_and(InProgress::is_answered)
         {
             any = true;
-            match self.in_progress.pop_front().map(|request| request.work) {
-                Some(Work::Answered(Answer::Frame(frame))) => self.outbox.push(frame),
-                Some(Work::Answered(Answer::Close)) => {
+            let Some(request) = self.in_progress.pop_front() else {
+                break;
+            };
+            self.answered(request.timed);
+            match request.work {
+                Work::Answered(Answer::Frame(frame)) => self.outbox.push(frame),
+                Work::Answered(Answer::Close) => {
                     return Err(io::Error::other("a request that cannot be served"));
                 }
                 _ => {}
             }
         }
         Ok(any)
+    }
+
+    fn answered(&self, timed: Option<Timed>) {
+        if let Some(timed) = timed {
+            self.broker.metrics.requests.answered(timed);
+        }
     }
 
     fn poll_memory(&mut self, cx: &mut Context<'_>) -> bool {

@@ -17,18 +17,20 @@ use super::connection::{Connection, End, Peer, Rules};
 use super::limits::Limits;
 use super::memory::Memory;
 use crate::config::{EndPoint, KafkaConfig};
+use crate::metrics::ListenerMeters;
 use crate::state::Broker;
 
 /// A listener that cannot be bound, and the line to change.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error(
-        "{place}: listeners={listener}: port {port} is taken by another process: stop it or choose another port"
+        "{place}: listeners={listener}: port {port} is taken by {by}: stop it or choose another port"
     )]
     Taken {
         place: String,
         listener: String,
         port: u16,
+        by: String,
     },
     #[error("{place}: listeners={listener}: {error}")]
     Other {
@@ -112,6 +114,8 @@ impl Net {
                     place: place(),
                     listener: point.to_string(),
                     port: point.port,
+                    by: driver::port_holder::of_port(point.port)
+                        .unwrap_or_else(|| "a process of another user".into()),
                 },
                 _ => BindError::Other {
                     place: place(),
@@ -157,8 +161,10 @@ impl Net {
                 point.host,
                 port_of(&listener)
             );
+            let name: Arc<str> = point.name.as_str().into();
             let acceptor = Acceptor {
-                name: point.name.as_str().into(),
+                meters: broker.metrics.listeners.register(&name),
+                name,
                 broker: broker.clone(),
                 rules: rules.clone(),
                 shared: shared.clone(),
@@ -225,6 +231,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 struct Acceptor {
     name: Arc<str>,
+    meters: Arc<ListenerMeters>,
     broker: Arc<Broker>,
     rules: Arc<Rules>,
     shared: Arc<Shared>,
@@ -288,6 +295,7 @@ impl Acceptor {
         };
         let connection = Connection::new(stream, peer, self.broker.clone(), self.rules.clone());
         let (shared, stop) = (self.shared.clone(), stopped(self.stop.clone()));
+        let open = self.meters.open();
         tokio::spawn(async move {
             let end = tokio::select! {
                 end = connection.run() => end,
@@ -295,6 +303,7 @@ impl Acceptor {
             };
             shared.lock().close(address.ip().to_canonical());
             shared.closed.notify_one();
+            drop(open);
             match end {
                 End::Closed | End::Idle | End::Io(_) => debug!("connection of {address}: {end}"),
                 End::Frame(_) | End::Refused => {

@@ -19,9 +19,9 @@ pub enum StartError {
     #[error("log.dirs: {0}")]
     Io(#[from] io::Error),
     #[error(
-        "Failed to acquire lock on file .lock in {dir}. A Kafka instance in another process is using this directory (log.dirs)."
+        "Failed to acquire lock on file .lock in {dir}. A Kafka instance in another process{by} is using this directory: stop it, or give this broker log.dirs of its own."
     )]
-    Locked { dir: String },
+    Locked { dir: String, by: String },
     #[error("{0}")]
     Meta(String),
     #[error("{0}")]
@@ -241,9 +241,20 @@ fn lock(dir: &Path) -> Result<File, StartError> {
     };
     match fcntl(&lock, FcntlArg::F_SETLK(&whole)) {
         Ok(_) => Ok(lock),
-        Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => Err(StartError::Locked {
-            dir: dir.display().to_string(),
-        }),
+        Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {
+            let mut holder = whole;
+            let asked = fcntl(&lock, FcntlArg::F_GETLK(&mut holder));
+            // a process of another namespace has no number here
+            let known = asked.is_ok() && holder.l_pid > 0;
+            Err(StartError::Locked {
+                dir: dir.display().to_string(),
+                by: if known {
+                    format!(" (process {})", holder.l_pid)
+                } else {
+                    String::new()
+                },
+            })
+        }
         Err(e) => Err(io::Error::from(e).into()),
     }
 }

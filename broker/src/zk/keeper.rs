@@ -99,7 +99,8 @@ impl Keeper {
             .unwrap_or(u64::MAX);
         let (mut life, _) = Lifecycle::new(false, patience);
         let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut session = Some((client, Inbox::follow(events)));
+        let metrics = self.broker.metrics.clone();
+        let mut session = Some((client, Inbox::follow(events, metrics)));
         let mut next = life.on(Seen::Connected, elapsed());
         loop {
             let seen = match next {
@@ -157,7 +158,10 @@ impl Keeper {
             tokio::select! {
                 () = stopped(&mut stop) => return None,
                 connected = connect(&self.client_config, limit) => match connected {
-                    Ok((client, events)) => return Some((client, Inbox::follow(events))),
+                    Ok((client, events)) => {
+                        let metrics = self.broker.metrics.clone();
+                        return Some((client, Inbox::follow(events, metrics)));
+                    }
                     Err(e) => warn!("{e}; trying on"),
                 },
             }

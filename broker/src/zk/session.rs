@@ -15,6 +15,8 @@ use driver::zk_client::{Credentials, SessionState, ZkEvent, ZkEvents};
 use indexmap::IndexSet;
 use tokio::sync::Notify;
 
+use crate::metrics::Metrics;
+
 /// Kafka looks at directories only, so it never sees this one.
 const FILE: &str = ".zookeeper-session";
 
@@ -40,11 +42,14 @@ pub(crate) enum SessionEvent {
 
 impl Inbox {
     /// Takes events from now on, so that they never hold replies back.
-    pub(crate) fn follow(mut events: ZkEvents) -> Arc<Self> {
+    pub(crate) fn follow(mut events: ZkEvents, metrics: Arc<Metrics>) -> Arc<Self> {
         let inbox = Arc::new(Self::default());
         let sink = inbox.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
+                if let ZkEvent::State(state) = &event {
+                    count(*state, &metrics);
+                }
                 sink.take(event);
             }
             sink.lock().ended = true;
@@ -88,6 +93,18 @@ impl Inbox {
             }
             self.stirred.notified().await;
         }
+    }
+}
+
+/// Mirrors kafka.zookeeper.ZooKeeperClient.ZooKeeperClientWatcher.
+fn count(state: SessionState, metrics: &Metrics) {
+    let meters = &metrics.zookeeper;
+    match state {
+        SessionState::Expired => meters.expires.add(1),
+        SessionState::Disconnected => meters.disconnects.add(1),
+        SessionState::SyncConnected => meters.sync_connects.add(1),
+        SessionState::AuthFailed => meters.auth_failures.add(1),
+        SessionState::ConnectedReadOnly | SessionState::Closed => {}
     }
 }
 

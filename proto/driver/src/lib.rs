@@ -5,5 +5,7 @@ pub mod limits;
 pub mod local_time;
 pub mod logging;
 pub mod metrics;
+pub mod port_holder;
+pub mod process;
 pub mod signals;
 pub mod zk_client;

@@ -1,7 +1,8 @@
 //! Cheap counters and summaries for metrics: atomics for what several threads count, plain values
 //! with percentiles for what one owner measures. Knows no names and no formats.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A number that several threads add to.
 #[derive(Debug, Default)]
@@ -51,6 +52,20 @@ impl Summary {
         let buckets = self.buckets.get_or_insert_with(|| Box::new([0; BUCKETS]));
         let bucket = &mut buckets[index(value)];
         *bucket = bucket.saturating_add(1);
+    }
+
+    fn record_many(&mut self, value: u64, times: u32) {
+        if times == 0 {
+            return;
+        }
+        self.record(value);
+        let more = u64::from(times - 1);
+        self.count += more;
+        self.sum = self.sum.saturating_add(value.saturating_mul(more));
+        if let Some(buckets) = &mut self.buckets {
+            let bucket = &mut buckets[index(value)];
+            *bucket = bucket.saturating_add(times - 1);
+        }
     }
 
     pub fn count(&self) -> u64 {
@@ -106,6 +121,77 @@ impl Summary {
     }
 }
 
+/// Length of a window of [`Recent`].
+const WINDOW_MS: u64 = 150_000;
+
+/// What several threads measure: count and sum since the start, percentiles of the last one to two
+/// windows, so that they show what is and not what was once. Memory comes with the first value.
+#[derive(Debug, Default)]
+pub struct Recent {
+    count: AtomicU64,
+    sum: AtomicU64,
+    windows: OnceLock<Box<[Window; 2]>>,
+}
+
+#[derive(Debug)]
+struct Window {
+    /// which window it holds, 0 while none
+    number: AtomicU64,
+    buckets: [AtomicU32; BUCKETS],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            number: AtomicU64::new(0),
+            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+        }
+    }
+}
+
+impl Recent {
+    pub fn record(&self, value: u64, now_ms: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+        let number = now_ms / WINDOW_MS + 1;
+        let windows = self.windows.get_or_init(Box::default);
+        let window = &windows[usize::from(number % 2 == 1)];
+        // whoever comes first begins the window; a value that others add meanwhile may get lost
+        if window.number.load(Ordering::Relaxed) != number
+            && window.number.swap(number, Ordering::Relaxed) != number
+        {
+            for bucket in &window.buckets {
+                bucket.store(0, Ordering::Relaxed);
+            }
+        }
+        window.buckets[index(value)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+
+    /// The values of the last windows, to ask for percentiles.
+    pub fn recent(&self, now_ms: u64) -> Summary {
+        let now = now_ms / WINDOW_MS + 1;
+        let mut summary = Summary::default();
+        let windows = self.windows.get().into_iter().flat_map(|both| both.iter());
+        for window in windows {
+            let number = window.number.load(Ordering::Relaxed);
+            if number != 0 && (number == now || number + 1 == now) {
+                for (at, bucket) in window.buckets.iter().enumerate() {
+                    summary.record_many(upper(at), bucket.load(Ordering::Relaxed));
+                }
+            }
+        }
+        summary
+    }
+}
+
 fn index(value: u64) -> usize {
     let small = FINE as u64;
     if value < small {
@@ -154,5 +240,21 @@ mod tests {
         assert!((960..=1000).contains(&p99), "{p99}");
         summary.reset();
         assert_eq!(summary.max(), 0);
+    }
+
+    #[test]
+    fn percentiles_forget_and_counts_do_not() {
+        let recent = Recent::default();
+        assert_eq!(recent.recent(0).percentile(0.99), 0);
+        for value in 1..=100 {
+            recent.record(value, 0);
+        }
+        assert!((48..=52).contains(&recent.recent(0).percentile(0.5)));
+        recent.record(7, WINDOW_MS);
+        assert_eq!(recent.recent(WINDOW_MS).count(), 101);
+        recent.record(9, 2 * WINDOW_MS);
+        assert_eq!(recent.recent(2 * WINDOW_MS).count(), 2);
+        assert_eq!(recent.recent(4 * WINDOW_MS).count(), 0);
+        assert_eq!((recent.count(), recent.sum()), (102, 5050 + 16));
     }
 }

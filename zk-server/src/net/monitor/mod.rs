@@ -4,7 +4,6 @@
 
 mod figures;
 mod names;
-mod process;
 
 use std::path::Path;
 
@@ -45,7 +44,7 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
 pub fn families(net: &Net) -> Vec<MetricFamily> {
     let mut families = Figures::of(net).families();
     if net.config.metrics.export_process {
-        process::families(net, &mut families);
+        driver::process::families(&mut families);
     }
     families
 }

@@ -1,4 +1,5 @@
 //! Who listens on a port, as far as `/proc` tells this user.
+#![allow(clippy::disallowed_methods, reason = "reads /proc")]
 
 use std::path::Path;
 

@@ -96,7 +96,7 @@ mod tests {
     fn this_process_has_figures() {
         let mut families = Vec::new();
         super::families(&mut families);
-        let value = |at: usize| families[at].metric[0].gauge.and_then(|g| g.value);
+        let value = |at: usize| families[at].metric[0].gauge.as_ref().and_then(|g| g.value);
         assert!(value(2).unwrap() > 0.0);
         assert!(value(5).unwrap() > 100_000.0);
     }

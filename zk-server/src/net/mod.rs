@@ -31,6 +31,7 @@ pub mod connection;
 pub mod environment;
 pub mod four_letter;
 mod frames;
+pub mod holder;
 pub mod listener;
 pub mod monitor;
 pub mod outbox;

@@ -4,6 +4,7 @@
 
 mod figures;
 mod names;
+mod process;
 
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
 pub fn families(net: &Net) -> Vec<MetricFamily> {
     let mut families = Figures::of(net).families();
     if net.config.metrics.export_process {
-        driver::process::families(&mut families);
+        process::families(net, &mut families);
     }
     families
 }

@@ -161,8 +161,8 @@ impl KafkaLoad {
     /// Reads the log over and over, up to 1 MiB a request.
     pub fn fetch(&mut self, window: usize, time: Duration) -> Result<Round> {
         let (start, end) = self.offsets()?;
-        // Far from the oldest segment, which retention may take away.
-        let at = start + (end - start) / 2;
+        // Far from what retention may take away, which lags behind a fast producer.
+        let at = end - (end - start) / 16;
         let request = FetchRequest {
             max_wait_ms: 500,
             min_bytes: 1,

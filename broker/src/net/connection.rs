@@ -28,6 +28,9 @@ const OUTBOX: usize = 1 << 20;
 /// Requests of one connection that are driven at a time, beyond their first step.
 const DRIVEN: usize = 8;
 
+/// The least and the most that is read at once.
+const REACH: (usize, usize) = (4 * 1024, 128 * 1024);
+
 /// Reads in a row before other connections get their turn.
 const ROUNDS: usize = 16;
 
@@ -115,6 +118,8 @@ pub(super) struct Connection {
     /// memory of the request at the start of `buf`, once there is some
     reserved: Option<Reserved>,
     reserving: Option<Reserving>,
+    /// bytes to read at once, beyond what the request at the start of `buf` lacks
+    reach: usize,
     /// the peer sends no more, but may still read
     read_closed: bool,
 }
@@ -136,6 +141,7 @@ impl Connection {
             outbox: Outbox::default(),
             reserved: None,
             reserving: None,
+            reach: REACH.0,
             read_closed: false,
         }
     }
@@ -254,20 +260,28 @@ impl Connection {
 
     /// Reads once; whether anything came.
     fn read(&mut self) -> Result<bool, End> {
-        const SMALL: usize = 4 * 1024;
         let room = match frames::next(&self.buf, self.rules.max_request)? {
-            Next::Unknown => SMALL,
-            Next::Request(size) => frames::room(self.buf.len(), size).max(1),
+            Next::Unknown => self.reach,
+            Next::Request(size) => frames::room(self.buf.len(), size).max(self.reach),
         };
         if self.buf.capacity() - self.buf.len() < room {
             self.buf.reserve(room);
         }
+        let spare = self.buf.capacity() - self.buf.len();
         match self.stream.try_read_buf(&mut self.buf) {
             Ok(0) => {
                 self.read_closed = true;
                 Ok(false)
             }
-            Ok(_) => Ok(true),
+            Ok(read) => {
+                // a busy peer's requests come in few reads, an idle one's take little room
+                if read == spare {
+                    self.reach = (self.reach * 2).min(REACH.1);
+                } else if read < self.reach / 4 {
+                    self.reach = (self.reach / 2).max(REACH.0);
+                }
+                Ok(true)
+            }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 if self.buf.is_empty() {
                     // an idle connection keeps no buffer

@@ -263,6 +263,7 @@ impl ZkWorld {
 
     fn input(&mut self, input: Input) {
         let mut out = Vec::new();
+        let mut choked = Vec::new();
         self.server.handle(self.now, input, &mut out);
         for output in out {
             match output {
@@ -283,11 +284,16 @@ impl ZkWorld {
                 }
                 // The world's clients keep few requests under way.
                 Output::Pause { .. } | Output::Resume { .. } => {}
+                Output::Choke { conn } => choked.push(conn),
                 Output::Append { zxid, record } => self.work.push_back(Work::Append(zxid, record)),
                 Output::RollLog => self.work.push_back(Work::Roll),
                 Output::Snapshot { image } => self.work.push_back(Work::Snapshot(image)),
             }
         }
         self.server.drain_events();
+        // Its clients read at once.
+        for conn in choked {
+            self.input(Input::Drained { conn });
+        }
     }
 }

@@ -92,6 +92,8 @@ pub struct Conn {
     pub queue: VecDeque<Waiting>,
     /// requests from here on wait for the throttle
     pub throttled: bool,
+    /// it has as many replies as it can take now; `Input::Drained` ends that
+    pub choked: bool,
     pub paused: bool,
     pub stats: ConnStats,
 }
@@ -115,6 +117,7 @@ impl Conn {
             dirty: false,
             queue: VecDeque::new(),
             throttled: false,
+            choked: false,
             paused: false,
             stats,
         }

@@ -34,6 +34,8 @@ pub enum Input {
     Connected { conn: ConnId, peer: SocketAddr },
     /// Whole frames, each with its 4-byte length, as one socket read brought them.
     Frames { conn: ConnId, frames: Bytes },
+    /// The bytes that the connection was choked for have left.
+    Drained { conn: ConnId },
     /// The socket is gone. The session lives on until it expires.
     Disconnected { conn: ConnId },
     /// Every `Append` up to this zxid is on stable storage.
@@ -60,6 +62,11 @@ pub enum Output {
         conn: ConnId,
     },
     Resume {
+        conn: ConnId,
+    },
+    /// Answer with `Input::Drained` once this connection has few bytes left to write: until then it
+    /// gets no more replies, and nothing need be read from it.
+    Choke {
         conn: ConnId,
     },
     /// Log this: `TxnHeader`, transaction and digest, as Java's `SyncRequestProcessor` would. Appends

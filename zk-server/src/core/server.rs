@@ -141,6 +141,7 @@ impl Server {
                     self.forget(slot);
                 }
             }
+            Input::Drained { conn } => self.drained(conn, out),
             Input::Logged { zxid } => self.commit_to(zxid.0, out),
             Input::SnapshotDone { .. } => self.snapshots.done(),
             Input::Tick => {}

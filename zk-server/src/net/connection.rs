@@ -183,6 +183,10 @@ async fn talk(
         if todo.close {
             return finish(conn, read).await;
         }
+        if conn.take_drained() {
+            net.core.drained(conn.id);
+            continue;
+        }
         if pending && todo.read {
             pending = false;
             let (frames, error) = buffer.cut(max);

@@ -29,6 +29,8 @@ pub struct Conn {
     out: Mutex<Outbox>,
     /// the core asked not to read
     paused: AtomicBool,
+    /// the core waits until few bytes are left to write
+    choked: AtomicBool,
     /// something changed that the connection's task must look at
     pub wake: Notify,
 }
@@ -61,6 +63,7 @@ impl Conn {
             write,
             out: Mutex::default(),
             paused: AtomicBool::new(false),
+            choked: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
@@ -101,6 +104,17 @@ impl Conn {
     pub fn resume(&self) {
         self.paused.store(false, Ordering::Relaxed);
         self.wake.notify_one();
+    }
+
+    pub fn choke(&self) {
+        self.choked.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Whether the core must be told that the bytes it waited for have left.
+    pub fn take_drained(&self) -> bool {
+        let few = self.out().bytes < HIGH_WATER;
+        few && self.choked.swap(false, Ordering::Relaxed)
     }
 
     pub fn is_paused(&self) -> bool {
@@ -158,7 +172,10 @@ impl Conn {
     pub fn todo(&self) -> Todo {
         let out = self.out();
         Todo {
-            read: !self.is_paused() && out.bytes < HIGH_WATER && !out.closing,
+            read: !self.is_paused()
+                && !self.choked.load(Ordering::Relaxed)
+                && out.bytes < HIGH_WATER
+                && !out.closing,
             write: out.blocked,
             close: out.broken || out.closing && out.pieces.is_empty(),
         }

@@ -12,7 +12,7 @@ use proto::zk::request::{AuthPacket, RequestHeader};
 use proto::zk::{ErrorCode, OpCode};
 
 use crate::core::conn::Waiting;
-use crate::core::io::Output;
+use crate::core::io::{ConnId, Output};
 use crate::core::server::{Event, Server};
 use crate::tree::data_tree::At;
 
@@ -23,6 +23,12 @@ use super::request::{Write, is_write};
 
 /// A request's header and where its body starts.
 const HEADER: usize = 8;
+/// Bytes of replies made for one connection at a time. A request of thirty bytes can ask for a
+/// megabyte: a client must not make the server build more answers than it reads.
+const MAX_REPLIES: usize = 1 << 20;
+/// Reads that may wait in front of a write that is logged already. Behind more of them a write waits
+/// its turn.
+const MAX_READS_AHEAD: usize = 64;
 
 /// The operations that a client may ask for (Java: `Request.isValid`; it also lets
 /// `createSession` through, which no client sends).
@@ -77,6 +83,7 @@ impl Server {
         if !self.tracker.touch(session, timeout) {
             return;
         }
+        self.choke_if_full(slot, out);
         let at_us = self.now.mono_us;
         let write = valid(header.op).filter(|&op| is_write(op));
         let hold = self
@@ -88,7 +95,7 @@ impl Server {
         }
         match write {
             None => self.answer(slot, header, body, at_us, out),
-            Some(_) if self.throttle_is_full() => {
+            Some(_) if self.throttle_is_full() || self.many_reads_wait(slot) => {
                 self.hold_all(slot);
                 self.hold(slot, frames.slice(range), at_us);
             }
@@ -135,6 +142,42 @@ impl Server {
         }
     }
 
+    /// The reads before a write that is on its way are all answered at once.
+    fn many_reads_wait(&self, slot: u32) -> bool {
+        self.conns.get(slot).is_some_and(|conn| {
+            let mut reads = conn
+                .queue
+                .iter()
+                .filter(|w| matches!(w, Waiting::Request { .. }));
+            conn.queue.len() > MAX_READS_AHEAD && reads.nth(MAX_READS_AHEAD).is_some()
+        })
+    }
+
+    /// What comes after a lot of replies waits until they are written.
+    fn choke_if_full(&mut self, slot: u32, out: &mut Vec<Output>) {
+        if let Some(conn) = self.conns.get_mut(slot) {
+            // A write that is on its way finds its place at the head of the queue.
+            let full = conn.out.len() >= MAX_REPLIES && !conn.choked;
+            if full && !conn.queue.iter().any(|w| matches!(w, Waiting::Write(_))) {
+                conn.choked = true;
+                out.push(Output::Choke { conn: conn.id });
+                self.hold_all(slot);
+            }
+        }
+    }
+
+    /// A connection can take replies again.
+    pub(crate) fn drained(&mut self, id: ConnId, out: &mut Vec<Output>) {
+        let Some(slot) = self.slot_of(id) else {
+            return;
+        };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.choked = false;
+        }
+        self.drain(slot, out);
+        self.resume_if_idle(slot, out);
+    }
+
     fn throttle_is_full(&self) -> bool {
         let max = self.settings.throttle_max_requests;
         max > 0 && self.proposals.len() >= max
@@ -151,6 +194,7 @@ impl Server {
             };
             if let Some(slot) = self.slot_of(id) {
                 self.drain(slot, out);
+                self.resume_if_idle(slot, out);
                 if self.conns.get(slot).is_some_and(|c| c.throttled) {
                     self.throttled.push_back(id);
                 }
@@ -162,10 +206,17 @@ impl Server {
     pub(crate) fn drain(&mut self, slot: u32, out: &mut Vec<Output>) {
         loop {
             let full = self.throttle_is_full();
+            let Some(conn) = self.conns.get(slot) else {
+                return;
+            };
+            if matches!(conn.queue.front(), Some(Waiting::Request { .. })) {
+                self.choke_if_full(slot, out);
+            }
             let Some(conn) = self.conns.get_mut(slot) else {
                 return;
             };
             match conn.queue.front() {
+                _ if conn.choked => break,
                 Some(Waiting::Request { frame, .. }) if !full || !writes(frame) => {}
                 _ => break,
             }

@@ -9,6 +9,9 @@ use proto::zk::{ErrorCode, OpCode};
 use super::reads::{Failed, Read, write_children};
 use super::reply;
 
+/// A longer reply is refused; Java's clients read 1 MB unless told otherwise.
+const MAX_REPLY: usize = 64 << 20;
+
 pub(super) fn multi_read(read: &mut Read<'_>, body: &[u8]) -> Result<(), Failed> {
     let mut asked = Vec::new();
     let r = &mut Reader::new(body);
@@ -27,6 +30,10 @@ pub(super) fn multi_read(read: &mut Read<'_>, body: &[u8]) -> Result<(), Failed>
     reply::frame(read.out, header, |_| {});
     for (op, path) in asked {
         one(read, op, path);
+        // A request of a few bytes a path could ask for gigabytes.
+        if read.out.len() - start > MAX_REPLY {
+            return Err(ErrorCode::BadArguments.into());
+        }
     }
     MultiHeader::END.write(read.out);
     let len = (read.out.len() - start - 4) as u32;

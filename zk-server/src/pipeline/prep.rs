@@ -31,6 +31,12 @@ use super::request::{CreateOp, Write};
 /// What a `getData` reply adds to the data: header, length, stat.
 const READ_OVERHEAD: usize = 16 + 4 + 68;
 
+/// Left free at the end of a record, for the digest.
+const RECORD_SLACK: usize = 64;
+/// An operation that failed, in the record of a multi: type, length, code.
+const ERROR_IN_MULTI: usize = 12;
+const CLOSE: i32 = OpCode::CloseSession as i32;
+
 /// A quota that a write went over, or would have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaExceeded {
@@ -69,6 +75,11 @@ impl Prep<'_> {
         header.write(&mut out);
         let start = out.len();
         match self.write(write, &mut out) {
+            // Without the list and the digest, as 3.5 wrote it: all versions delete what the tree
+            // lists. A longer record would keep Java's server from starting.
+            Ok(()) if out.len() > self.longest_record() && header.op == CLOSE => {
+                out.truncate(start);
+            }
             Ok(()) => {
                 if let Some(tree_digest) = self.overlay.digest(self.tree) {
                     let version = digest::VERSION;
@@ -121,7 +132,7 @@ impl Prep<'_> {
         (ops.len() as i32).write(out);
         self.overlay.begin();
         let mut failed = false;
-        for op in ops {
+        for (i, op) in ops.iter().enumerate() {
             let start = out.len();
             op.op().code().write(out);
             0i32.write(out);
@@ -131,6 +142,8 @@ impl Prep<'_> {
             } else {
                 self.write(op, out)
             };
+            let errors_behind = (ops.len() - i) * ERROR_IN_MULTI;
+            let done = done.and_then(|()| self.fits(out.len() + errors_behind));
             if let Err(err) = done {
                 if !failed {
                     failed = true;
@@ -146,6 +159,19 @@ impl Prep<'_> {
         if !failed {
             self.overlay.commit();
         }
+    }
+
+    /// What Java reads from a log: `jute.maxbuffer`, and as much again for what the server adds.
+    fn longest_record(&self) -> usize {
+        let max = self.settings.max_buffer;
+        max + max.max(1024) - RECORD_SLACK
+    }
+
+    fn fits(&self, len: usize) -> Checked {
+        if len > self.longest_record() {
+            return Err(ErrorCode::BadArguments);
+        }
+        Ok(())
     }
 
     fn find(&self, path: &str) -> Checked<Record> {

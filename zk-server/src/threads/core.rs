@@ -106,6 +106,11 @@ impl Core {
         self.feed(Input::Frames { conn, frames });
     }
 
+    /// Few bytes wait to be written to a connection that the core had choked.
+    pub fn drained(&self, conn: ConnId) {
+        self.feed(Input::Drained { conn });
+    }
+
     pub fn disconnect(&self, conn: ConnId) {
         let mut after = Aftermath::default();
         {
@@ -161,6 +166,11 @@ impl Core {
             Output::Resume { conn } => {
                 if let Some(conn) = state.conns.get(&conn) {
                     conn.resume();
+                }
+            }
+            Output::Choke { conn } => {
+                if let Some(conn) = state.conns.get(&conn) {
+                    conn.choke();
                 }
             }
             Output::Append { zxid, record } => {

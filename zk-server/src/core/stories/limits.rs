@@ -194,3 +194,122 @@ fn the_throttle_holds_writes_back_in_order() {
     assert_eq!(w.server.outstanding_requests(), 0);
     w.check_log();
 }
+
+#[test]
+fn replies_are_not_made_faster_than_they_are_read() {
+    let mut w = World::with(Settings {
+        throttle_max_requests: 0,
+        ..Settings::default()
+    });
+    let mut c = w.client();
+    w.create(&mut c, "/big", 0).unwrap();
+    let data = vec![7; 500_000];
+    w.set(&mut c, "/big", &data, -1).unwrap();
+    let read = |path| PathWatchRequest { path, watch: false }.to_vec();
+    let set = SetDataRequest {
+        path: "/big",
+        data: Some(b"new"),
+        version: -1,
+    };
+    // Behind a write, and with one in the middle.
+    let mut frames = vec![c.frame(OpCode::Create, &create_body("/x", 0))];
+    frames.extend((0..100).map(|_| c.frame(OpCode::GetData, &read("/big"))));
+    frames.push(c.frame(OpCode::SetData, &set.to_vec()));
+    frames.extend((0..50).map(|_| c.frame(OpCode::GetData, &read("/big"))));
+    w.send(c.conn, &frames);
+    let mut xids = Vec::new();
+    let mut rounds = 0;
+    loop {
+        let replies = w.replies(c.conn);
+        let bytes: usize = replies.iter().map(|r| r.body.len()).sum();
+        assert!(bytes < 2 << 20, "{bytes} bytes at once");
+        for r in replies {
+            let old = r.xid <= c.xid - 51 && r.body.len() > 100_000;
+            assert!(r.err == 0 && (r.body.len() < 1000 || old), "{}", r.xid);
+            xids.push(r.xid);
+        }
+        match w.choked.pop() {
+            Some(conn) => w.input(Input::Drained { conn }),
+            None => break,
+        }
+        rounds += 1;
+    }
+    assert!(rounds >= 30, "{rounds}");
+    let all: Vec<i32> = (c.xid - 151..=c.xid).collect();
+    assert_eq!(xids, all, "in order, none lost");
+    assert_eq!(w.paused, [], "it is read from again");
+    assert_eq!(w.server.outstanding_requests(), 0);
+    w.exists(&mut c, "/x", false).unwrap();
+    w.check_log();
+}
+
+#[test]
+fn a_multi_read_has_an_end() {
+    let mut w = World::new();
+    let mut c = w.client();
+    w.create(&mut c, "/big", 0).unwrap();
+    w.set(&mut c, "/big", &vec![7; 1_000_000], -1).unwrap();
+    let read = PathWatchRequest {
+        path: "/big",
+        watch: false,
+    };
+    let one = (OpCode::GetData, read.to_vec());
+    let few = multi(&vec![one.clone(); 3]);
+    assert!(w.call(&mut c, OpCode::MultiRead, &few).ok().is_ok());
+    let many = multi(&vec![one; 1000]);
+    assert_eq!(
+        w.call(&mut c, OpCode::MultiRead, &many).ok(),
+        Err(ErrorCode::BadArguments)
+    );
+}
+
+#[test]
+fn no_record_is_longer_than_java_reads() {
+    let mut w = World::with(Settings {
+        max_buffer: 10_000,
+        ..Settings::default()
+    });
+    let mut c = w.client();
+    for i in 0..300 {
+        let path =
+            format!("/ephemeral-with-a-name-as-long-as-names-sometimes-are-on-such-a-server-{i}");
+        w.create(&mut c, &path, 1).unwrap();
+    }
+    // Each list of the identities is longer than what asked for it.
+    for i in 0..50 {
+        let auth = AuthPacket {
+            auth_type: 0,
+            scheme: "digest",
+            auth: Some(format!("user{i}:password").as_bytes()),
+        }
+        .to_vec();
+        let packet = frame(-4, OpCode::Auth.code(), &auth);
+        w.send(c.conn, &[packet]);
+        w.take(c.conn);
+    }
+    let create = |i: usize| {
+        let body = CreateRequest {
+            path: &format!("/a{i}"),
+            data: None,
+            acl: vec![Acl {
+                perms: perms::ALL,
+                id: Id {
+                    scheme: "auth",
+                    id: "",
+                },
+            }],
+            flags: 0,
+        };
+        (OpCode::Create, body.to_vec())
+    };
+    let ops: Vec<_> = (0..150).map(create).collect();
+    let r = w.call(&mut c, OpCode::Multi, &multi(&ops));
+    assert_eq!(r.err, 0, "the codes are in the parts");
+    assert_eq!(w.exists(&mut c, "/a0", false), Err(ErrorCode::NoNode));
+    let close = c.frame(OpCode::CloseSession, &[]);
+    w.send(c.conn, &[close]);
+    assert!(w.log.iter().all(|record| record.len() <= 20_000));
+    let mut c = w.client();
+    assert_eq!(w.children(&mut c, "/", false).unwrap(), ["zookeeper"]);
+    w.check_log();
+}

@@ -35,6 +35,7 @@ struct World {
     got: Vec<(ConnId, Vec<u8>)>,
     closed: Vec<ConnId>,
     paused: Vec<ConnId>,
+    choked: Vec<ConnId>,
     snapshots: Vec<crate::store::image::Image>,
     rolls: usize,
     next_conn: u64,
@@ -80,6 +81,7 @@ impl World {
             got: Vec::new(),
             closed: Vec::new(),
             paused: Vec::new(),
+            choked: Vec::new(),
             snapshots: Vec::new(),
             rolls: 0,
             next_conn: 1,
@@ -101,6 +103,7 @@ impl World {
                 Output::Close { conn } => self.closed.push(conn),
                 Output::Pause { conn } => self.paused.push(conn),
                 Output::Resume { conn } => self.paused.retain(|c| *c != conn),
+                Output::Choke { conn } => self.choked.push(conn),
                 Output::Append { zxid, record } => {
                     self.log.push(record);
                     self.unsynced.push_back(zxid);

@@ -13,6 +13,8 @@ mod support;
 mod fetch;
 #[path = "records/groups.rs"]
 mod groups;
+#[path = "records/hostile.rs"]
+mod hostile;
 #[path = "records/offsets.rs"]
 mod offsets;
 #[path = "records/produce.rs"]

@@ -507,3 +507,65 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(sessions: &FetchSessions, now_ms: u64, partitions: i32, follower: bool) -> i32 {
+        let context = Context::Full {
+            by_id: false,
+            privileged: follower,
+        };
+        let answers = (0..partitions).map(|partition| {
+            let asked = FetchPartition {
+                partition,
+                ..FetchPartition::default()
+            };
+            let wanted = Wanted::new(Some("t".into()), Uuid::ZERO, &asked);
+            (wanted, PartitionData::default())
+        });
+        sessions
+            .finish(now_ms, context, answers.collect())
+            .session_id
+    }
+
+    fn sessions(slots: usize) -> FetchSessions {
+        FetchSessions::new(slots, || 0)
+    }
+
+    #[test]
+    fn a_full_cache_gives_no_session_to_newcomers() {
+        let sessions = sessions(2);
+        assert_eq!(open(&sessions, 0, 3, false), 1);
+        assert_eq!(open(&sessions, 0, 3, false), 2);
+        assert_eq!(open(&sessions, 1000, 9, false), NO_SESSION, "both are new");
+        assert_ne!(
+            open(&sessions, 1000, 1, true),
+            NO_SESSION,
+            "a follower goes first"
+        );
+        assert_eq!(sessions.count(), (2, 4));
+    }
+
+    #[test]
+    fn what_nobody_uses_goes_first() {
+        let sessions = sessions(2);
+        let old = open(&sessions, 0, 50, false);
+        let used = open(&sessions, 1, 50, false);
+        lock(&sessions.cache).touch(used, 50, EVICTION_MS);
+        // the number is free again
+        assert_eq!(open(&sessions, EVICTION_MS + 2, 1, false), old);
+        assert_eq!(sessions.count(), (2, 51));
+    }
+
+    #[test]
+    fn many_partitions_push_out_few_once_those_are_settled() {
+        let sessions = sessions(1);
+        let few = open(&sessions, 0, 5, false);
+        let later = EVICTION_MS + 10;
+        lock(&sessions.cache).touch(few, 5, later);
+        assert_eq!(open(&sessions, later, 4, false), NO_SESSION);
+        assert_ne!(open(&sessions, later, 6, false), NO_SESSION);
+    }
+}

@@ -11,7 +11,7 @@ use proto::records::{BatchOptions, Batches, Compression};
 
 use super::support::{batch, produce, start, topic_id, values};
 
-fn fetch(topic: &str, offset: i64) -> FetchRequest {
+pub(crate) fn fetch(topic: &str, offset: i64) -> FetchRequest {
     FetchRequest {
         max_wait_ms: 0,
         min_bytes: 1,

@@ -265,7 +265,8 @@ fn kafka(args: &Args, dir: &Path) -> Result<()> {
     let mut ours_load = KafkaLoad::prepare(ours.addr, "bench")?;
     let mut java_load = KafkaLoad::prepare(java.addr, "bench")?;
     let time = Duration::from_secs_f64(args.seconds);
-    for load in [&mut java_load, &mut ours_load] {
+    for (load, name) in [(&mut java_load, "Apache's"), (&mut ours_load, "ours")] {
+        eprintln!("warming up {name}");
         load.produce(1_000, 16, Duration::from_secs(8))
             .context("warm-up")?;
         load.produce(64_000, 4, Duration::from_secs(3))

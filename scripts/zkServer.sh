@@ -115,6 +115,8 @@ start() {
   nohup "$program" "${options[@]}" "$ZOOCFG" > "$out" 2>&1 < /dev/null &
   local pid=$!
   if ! echo -n "$pid" > "$pid_file"; then
+    # Nobody could stop it.
+    kill "$pid"
     echo "FAILED TO WRITE PID"
     exit 1
   fi

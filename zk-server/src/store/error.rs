@@ -14,6 +14,12 @@ pub enum StoreError {
         source: io::Error,
     },
 
+    #[error(
+        "{path} is in use by another server that runs: stop that one first (zkServer.sh stop, or see \
+         who it is with fuser -v {path}), or give this one a dataDir of its own"
+    )]
+    InUse { path: PathBuf },
+
     /// Missing, unwritable or swapped folders (Java: `DatadirException` and its children).
     #[error("{0}")]
     Datadir(String),

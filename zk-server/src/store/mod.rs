@@ -13,6 +13,7 @@
 //! | [`snapshot`] | writing and loading snapshots | `FileSnap`, `SnapStream` |
 //! | [`image`] | the contract with the tree | |
 //! | [`recover`] | what a start does | `FileTxnSnapLog.restore` |
+//! | [`lock`] | one server for each folder | |
 //! | [`cut`] | giving up the end of the log, with a copy kept | `FileTxnLog.truncate` |
 //! | [`purge`] | removing what no start needs | `PurgeTxnLog` |
 //! | [`epochs`] | `currentEpoch`, `acceptedEpoch` | `QuorumPeer` |
@@ -32,6 +33,7 @@ pub mod facade;
 #[cfg(test)]
 mod golden_tests;
 pub mod image;
+pub mod lock;
 pub mod names;
 pub mod purge;
 pub mod reader;
@@ -50,6 +52,7 @@ pub mod txnlog;
 pub use disk::{Disk, DiskFile};
 pub use error::StoreError;
 pub use facade::{Store, StoreConfig};
+pub use lock::FolderLock;
 pub use real::RealDisk;
 pub use recover::{Recovered, Replay};
 pub use snapshot::{Compression, Snapshots};

@@ -15,7 +15,7 @@ use crate::core::{Server, Settings};
 use crate::net::admission::Admission;
 use crate::net::{Net, NetCounters, Startup, WrongPort, admin, holder, listener, monitor};
 use crate::store::image::{Image, ImageSink};
-use crate::store::{Compression, RealDisk, Replay, Store, StoreConfig, StoreError};
+use crate::store::{Compression, FolderLock, RealDisk, Replay, Store, StoreConfig, StoreError};
 use crate::tree::{Database, EphemeralTypes};
 
 use super::clock::Clock;
@@ -34,6 +34,7 @@ pub struct StartError {
 pub struct Running {
     net: Arc<Net>,
     log: LogThread,
+    _folders: FolderLock,
 }
 
 /// Starts everything on the current runtime.
@@ -47,7 +48,7 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
         }
     });
     warn_about_folders(&config);
-    let (server, store, startup) = restore(&config, clock)?;
+    let (server, store, folders, startup) = restore(&config, clock)?;
     let client = match &config.client {
         Some(port) => Some(listener::bind(port).map_err(unexpected)?),
         None => return Err(no_port(&config)),
@@ -85,7 +86,11 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
         initial_config,
     });
     run(&net, client, admin).await;
-    Ok(Running { net, log })
+    Ok(Running {
+        net,
+        log,
+        _folders: folders,
+    })
 }
 
 /// Java's `ZooTrace` begins with these categories.
@@ -171,10 +176,15 @@ impl Replay for Restoring {
 }
 
 /// Reads snapshot and log.
-fn restore(config: &Config, clock: Clock) -> Result<(Server, Store, Startup), StartError> {
+fn restore(
+    config: &Config,
+    clock: Clock,
+) -> Result<(Server, Store, FolderLock, Startup), StartError> {
     let begun = Instant::now();
     let mut store =
         Store::open(Arc::new(RealDisk), store_config(config)).map_err(|e| failed_folders(&e))?;
+    // Before the log is read: what another server is writing looks like a torn end.
+    let folders = FolderLock::take(&store_config(config)).map_err(|error| failed_store(&error))?;
     let types = EphemeralTypes {
         extended: config.core.extended_types,
         emulate_353: config.core.emulate_353_ttl,
@@ -202,7 +212,7 @@ fn restore(config: &Config, clock: Clock) -> Result<(Server, Store, Startup), St
         found.replayed
     );
     let server = Server::new(settings(config), restoring.database, clock.now());
-    Ok((server, store, startup))
+    Ok((server, store, folders, startup))
 }
 
 fn store_config(config: &Config) -> StoreConfig {

@@ -23,6 +23,9 @@ use crate::controller::Event;
 use crate::controller::driver::{Lost, Ruling, ShutdownAnswer};
 use crate::state::{Broker, now_ms};
 
+/// Lines about the controllership belong to the controller's logger.
+const CONTROLLER: &str = "broker::controller";
+
 /// What others want of this broker's part in the cluster.
 pub(crate) enum Command {
     /// a broker wants to stop; answered with `None` where this is not the controller
@@ -273,13 +276,14 @@ impl Keeper {
                 Ok(()) => {}
                 Err(Lost::Fenced) => {
                     info!(
+                        target: CONTROLLER,
                         "[Controller id={}] resigned: another controller has been elected",
                         self.broker.id
                     );
                     ruling = None;
                 }
                 Err(Lost::Zk(e)) => {
-                    error!("[Controller id={}] resigned: {e}", self.broker.id);
+                    error!(target: CONTROLLER,"[Controller id={}] resigned: {e}", self.broker.id);
                     if !client.state().is_alive() {
                         return End::Session;
                     }
@@ -386,7 +390,7 @@ impl Keeper {
                 Err(e) if e.is_connection_loss() => continue,
                 Err(e) => return Err(e.into()),
             }
-            info!("[Controller id={}] elected, epoch {epoch}", self.broker.id);
+            info!(target: CONTROLLER,"[Controller id={}] elected, epoch {epoch}", self.broker.id);
             let ruling = Ruling::begin(
                 client.clone(),
                 self.broker.clone(),

@@ -1,0 +1,447 @@
+//! Operating a broker: starts that cannot serve say why and what to change, those that are risky
+//! warn, log lines look like Kafka's, Prometheus gets its figures, and a lost session is survived.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use integration_tests::bench::kafka_load::KafkaLoad;
+use integration_tests::peers::broker_count;
+use integration_tests::proc::{LIMIT, Port, Process, binary, run, wait_until};
+use integration_tests::zk::{ZkConfig, ZkServer};
+use nix::sys::signal::Signal;
+use proto::kafka::messages::find_coordinator::FindCoordinatorRequest;
+use proto::kafka::{ErrorCode, frame};
+
+/// Writes `server.properties`: `broker.id` in line 1, `zookeeper.connect` in line 2, `log.dirs` in
+/// line 3, then `lines`.
+fn command(dir: &Path, zookeeper: &str, lines: &[&str]) -> Command {
+    std::fs::create_dir_all(dir).unwrap();
+    let logs = dir.join("data");
+    let mut text = String::new();
+    if !lines.iter().any(|line| line.starts_with("broker.id")) {
+        text.push_str("broker.id=0");
+    }
+    text.push_str(&format!("\nzookeeper.connect={zookeeper}\n"));
+    if !lines.iter().any(|line| line.starts_with("log.dirs")) {
+        text.push_str(&format!("log.dirs={}", logs.display()));
+    }
+    for line in lines {
+        text.push('\n');
+        text.push_str(line);
+    }
+    let file = dir.join("server.properties");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(binary("broker"));
+    command.arg(file).env_remove("LOG_DIR");
+    command
+}
+
+struct Broker {
+    process: Process,
+    port: Port,
+}
+
+impl Broker {
+    fn start(dir: &Path, zookeeper: &ZkServer, lines: &[&str]) -> Self {
+        Self::start_at(dir, &zookeeper.connect_string(), lines)
+    }
+
+    fn start_at(dir: &Path, zookeeper: &str, lines: &[&str]) -> Self {
+        let port = Port::reserve();
+        let listeners = format!("listeners=PLAINTEXT://127.0.0.1:{}", port.number());
+        let mut all = vec![listeners.as_str()];
+        all.extend(lines);
+        let mut command = command(dir, zookeeper, &all);
+        command.env("LOG_DIR", dir.join("logs"));
+        let mut process = Process::spawn("broker", command, &dir.join("kafkaServer.out"));
+        wait_until("the broker to serve", || {
+            process.assert_running();
+            broker_count(port.addr()).is_some_and(|n| n > 0)
+        });
+        Self { process, port }
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.port.addr()
+    }
+}
+
+fn server_log(dir: &Path) -> String {
+    std::fs::read_to_string(dir.join("logs/server.log")).unwrap_or_default()
+}
+
+/// What a start that fails says, which is one line.
+#[track_caller]
+fn refusal(command: Command) -> String {
+    let done = run(command, b"");
+    assert_eq!(
+        done.status.code(),
+        Some(1),
+        "{}{}",
+        done.stdout,
+        done.stderr
+    );
+    assert_eq!(done.stderr.trim_end().lines().count(), 1, "{}", done.stderr);
+    done.stderr
+}
+
+#[test]
+fn configurations_that_cannot_serve_name_file_line_and_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = "listeners=PLAINTEXT://127.0.0.1:0";
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &[local, "advertised.listeners=PLAINTEXT://0.0.0.0:9092"],
+            &[
+                "line 5: advertised.listeners=",
+                "all interfaces",
+                "://ADDRESS:",
+            ],
+        ),
+        (
+            &[
+                local,
+                "advertised.listeners=PLAINTEXT://no-such-host.invalid:9092",
+            ],
+            &[
+                "line 5: advertised.listeners=",
+                "no-such-host.invalid has no address",
+            ],
+        ),
+        (
+            &["listeners=SSL://127.0.0.1:0"],
+            &["line 4: listeners=", "does not serve: use PLAINTEXT"],
+        ),
+        (
+            &["listeners=SASL_PLAINTEXT://127.0.0.1:0"],
+            &["line 4: listeners=", "does not serve: use PLAINTEXT"],
+        ),
+        (&["num.partitions=many"], &["line 4: num.partitions=many: "]),
+        (&["note=\\u12"], &["line 4"]),
+        (
+            &["process.roles=broker"],
+            &["line 4: process.roles=broker: KRaft"],
+        ),
+        (
+            &[local, "zookeeper.connection.timeout.ms=300"],
+            &["no ZooKeeper server answers at zookeeper.connect=127.0.0.1:1"],
+        ),
+    ];
+    for (at, (lines, parts)) in cases.iter().enumerate() {
+        let said = refusal(command(
+            &dir.path().join(at.to_string()),
+            "127.0.0.1:1",
+            lines,
+        ));
+        for part in *parts {
+            assert!(said.contains(part), "{lines:?}: {part}: {said}");
+        }
+    }
+    let mut missing = Command::new(binary("broker"));
+    missing
+        .arg(dir.path().join("none.properties"))
+        .env_remove("LOG_DIR");
+    let said = refusal(missing);
+    assert!(said.contains("none.properties cannot be read"), "{said}");
+}
+
+#[test]
+fn a_taken_port_names_its_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let line = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
+    let said = refusal(command(dir.path(), "127.0.0.1:1", &[&line]));
+    assert!(said.contains("line 4: listeners="), "{said}");
+    let by = format!("port {port} is taken by process {}", std::process::id());
+    assert!(said.contains(&by), "{said}");
+}
+
+#[test]
+fn what_another_broker_has_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let zk = zookeeper.connect_string();
+    let home = dir.path().join("0");
+    let mut first = Broker::start(&home, &zookeeper, &[]);
+    let local = "listeners=PLAINTEXT://127.0.0.1:0";
+    let dirs = format!("log.dirs={}", home.join("data").display());
+
+    let second = dir.path().join("1");
+    let said = refusal(command(&second, &zk, &[local, &dirs, "broker.id=1"]));
+    let by = format!("(process {})", first.process.pid());
+    assert!(said.contains(&by) && said.contains("line 5: "), "{said}");
+
+    let impatient = "zookeeper.session.timeout.ms=4000";
+    let said = refusal(command(&second, &zk, &[local, impatient]));
+    let by = format!("taken by 127.0.0.1:{}", first.port.number());
+    assert!(
+        said.contains(&by) && said.contains("line 1: broker.id=0"),
+        "{said}"
+    );
+
+    assert!(first.process.stop().success());
+    let said = refusal(command(
+        &dir.path().join("2"),
+        &zk,
+        &[local, &dirs, "broker.id=7"],
+    ));
+    assert!(
+        said.contains("broker.id 7 doesn't match stored broker.id 0"),
+        "{said}"
+    );
+
+    // another cluster, made after this broker's data
+    let other = format!("{zk}/other");
+    let elsewhere = Broker::start_at(&dir.path().join("3"), &other, &[]);
+    let said = refusal(command(&dir.path().join("4"), &other, &[local, &dirs]));
+    assert!(
+        said.contains("line 2: ") && said.contains("The new side is ZooKeeper"),
+        "{said}"
+    );
+    drop(elsewhere);
+}
+
+fn find_coordinator(addr: SocketAddr) -> ErrorCode {
+    let request = FindCoordinatorRequest {
+        key: "group".into(),
+        ..FindCoordinatorRequest::default()
+    };
+    let bytes = frame::request(3, 1, None, &request).unwrap().into_bytes();
+    let mut socket = TcpStream::connect(addr).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.write_all(&bytes.unwrap()).unwrap();
+    let mut size = [0; 4];
+    socket.read_exact(&mut size).unwrap();
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    socket.read_exact(&mut answer).unwrap();
+    let (_, body) = frame::read_response::<FindCoordinatorRequest>(&answer.into(), 3).unwrap();
+    body.error_code
+}
+
+#[test]
+fn risky_starts_warn_and_lines_look_like_those_of_kafka() {
+    let dir = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let mut broker = Broker::start(
+        dir.path(),
+        &zookeeper,
+        &["offsets.topic.replication.factor=3"],
+    );
+    wait_until("the warning", || {
+        server_log(dir.path()).contains("brokers that live: 1")
+    });
+    for _ in 0..2 {
+        assert_eq!(
+            find_coordinator(broker.addr()),
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        );
+    }
+    let log = server_log(dir.path());
+    let lines = |part: &str| log.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(lines("so no group can work"), 1, "{log}");
+    assert_eq!(lines("] WARN ") - lines("so no group"), 2, "{log}");
+    assert!(log.contains("line 3: log.dirs=/tmp/"), "{log}");
+    assert!(
+        log.contains("line 5: offsets.topic.replication.factor=3"),
+        "{log}"
+    );
+    let started = log.lines().find(|line| line.contains("started (")).unwrap();
+    let (time, rest) = started.split_at("[2026-11-21 13:08:14,681]".len());
+    assert!(time.starts_with("[20") && time.ends_with(']'), "{started}");
+    assert_eq!(
+        rest,
+        " INFO [KafkaServer id=0] started (kafka.server.KafkaServer)"
+    );
+    assert!(
+        log.lines()
+            .all(|line| line.starts_with("[20") && line.ends_with(')')),
+        "{log}"
+    );
+    // what the console shows is what matters
+    assert!(broker.process.log().contains("[KafkaServer id=0] started"));
+    assert!(broker.process.stop().success());
+    assert!(server_log(dir.path()).contains("shut down completed (kafka.server.KafkaServer)"));
+}
+
+/// Head and body of an HTTP answer.
+fn scrape(port: &Port, accept: &str) -> (String, Vec<u8>) {
+    let mut socket = TcpStream::connect(port.addr()).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let ask = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all(ask.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    (head, answer[end + 4..].to_vec())
+}
+
+fn text(port: &Port) -> String {
+    let (head, body) = scrape(port, "text/plain");
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    String::from_utf8(body).unwrap()
+}
+
+#[track_caller]
+fn figure(text: &str, name: &str) -> f64 {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn prometheus_gets_kafkas_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let port = Port::reserve();
+    let line = format!("metrics.http.port={}", port.number());
+    let broker = Broker::start(
+        dir.path(),
+        &zookeeper,
+        &[&line, "metrics.http.host=127.0.0.1"],
+    );
+    wait_until("the endpoint", || TcpStream::connect(port.addr()).is_ok());
+    let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
+    let produced = load.produce(64 << 10, 4, Duration::from_secs(1)).unwrap();
+    load.fetch(1, Duration::from_millis(200)).unwrap();
+    assert!(produced.operations > 0);
+    let text = text(&port);
+    let bytes = figure(&text, "kafka_server_brokertopicmetrics_bytesin_total");
+    assert!(bytes >= 65_000.0, "{bytes}");
+    for name in [
+        "messagesin",
+        "bytesin",
+        "bytesout",
+        "totalproducerequests",
+        "totalfetchrequests",
+    ] {
+        let name = format!("kafka_server_brokertopicmetrics_{name}_total");
+        let all = figure(&text, &name);
+        assert!(all > 0.0, "{name}");
+        let of_topic = figure(&text, &format!("{name}{{topic=\"topic\",}}"));
+        assert!((of_topic - all).abs() < 0.5, "{name}");
+    }
+    let messages = figure(&text, "kafka_server_brokertopicmetrics_messagesin_total");
+    let end = figure(
+        &text,
+        "kafka_log_log_logendoffset{topic=\"topic\",partition=\"0\",}",
+    );
+    assert!((messages - end).abs() < 0.5);
+    for (name, value) in [
+        ("kafka_server_replicamanager_leadercount", 1.0),
+        ("kafka_server_replicamanager_partitioncount", 1.0),
+        ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
+        (
+            "kafka_controller_kafkacontroller_activecontrollercount",
+            1.0,
+        ),
+        (
+            "kafka_controller_kafkacontroller_offlinepartitionscount",
+            0.0,
+        ),
+        ("kafka_controller_kafkacontroller_globaltopiccount", 1.0),
+        (
+            "kafka_coordinator_group_groupmetadatamanager_numgroups",
+            0.0,
+        ),
+        (
+            "kafka_server_sessionexpirelistener_zookeeperexpires_total",
+            0.0,
+        ),
+        (
+            "kafka_log_log_logstartoffset{topic=\"topic\",partition=\"0\",}",
+            0.0,
+        ),
+    ] {
+        assert!((figure(&text, name) - value).abs() < 0.5, "{name}\n{text}");
+    }
+    for name in [
+        "kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"9\",}",
+        "kafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.99\",}",
+        "kafka_network_requestmetrics_totaltimems_count{request=\"Fetch\",}",
+        "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\",}",
+        "kafka_log_log_size{topic=\"topic\",partition=\"0\",}",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(figure(&text, name) > 0.0, "{name}\n{text}");
+    }
+    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let (head, body) = scrape(&port, protobuf);
+    assert!(head.contains("application/vnd.google.protobuf"), "{head}");
+    assert!(body.windows(12).any(|name| name == b"kafka_server"));
+}
+
+#[test]
+fn a_session_that_expired_is_followed_by_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let port = Port::reserve();
+    let metrics = format!("metrics.http.port={}", port.number());
+    let lines = ["zookeeper.session.timeout.ms=4000", &metrics];
+    let mut broker = Broker::start(dir.path(), &zookeeper, &lines);
+    let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
+    load.produce(1000, 1, Duration::from_millis(100)).unwrap();
+    let ephemerals = || zookeeper.four_letter("dump");
+    assert!(ephemerals().contains("/brokers/ids/0"));
+
+    broker.process.signal(Signal::SIGSTOP);
+    wait_until("the session to expire", || {
+        !ephemerals().contains("/brokers/ids/0")
+    });
+    broker.process.signal(Signal::SIGCONT);
+    wait_until("registration and controller", || {
+        broker.process.assert_running();
+        let all = ephemerals();
+        all.contains("/brokers/ids/0") && all.contains("/controller")
+    });
+    // the connection is still the old one
+    wait_until("appends again", || {
+        load.produce(1000, 1, Duration::from_millis(50)).is_ok()
+    });
+    KafkaLoad::prepare(broker.addr(), "made-after").unwrap();
+    let text = text(&port);
+    let expired = figure(
+        &text,
+        "kafka_server_sessionexpirelistener_zookeeperexpires_total",
+    );
+    assert!((expired - 1.0).abs() < 0.5);
+    let log = server_log(dir.path());
+    assert!(log.contains("has ended; registering anew"), "{log}");
+    assert!(log.contains("[Controller id=0] elected, epoch 2"), "{log}");
+}
+
+/// Targets of the release build; what a debug build needs says nothing.
+#[test]
+fn an_idle_broker_is_small_and_soon_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let begun = Instant::now();
+    let broker = Broker::start(dir.path(), &zookeeper, &[]);
+    let ready = begun.elapsed();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", broker.process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kb: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    if binary("broker").to_string_lossy().contains("/release/") {
+        assert!(ready < Duration::from_secs(2), "{ready:?}");
+        assert!(kb < 24 * 1024, "{kb} KB");
+    }
+}

@@ -1,8 +1,13 @@
 //! Kafka load: raw produce and fetch requests on one connection, a window of them in flight.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a load generator reads the clock"
+)]
+
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -206,9 +211,11 @@ fn encode<R: Request>(version: i16, id: i32, request: &R) -> Result<Vec<u8>> {
 /// A v2 batch of 1,000-byte records (or one smaller record), about `size` bytes in all.
 fn batch(size: usize) -> Result<Vec<u8>> {
     let mut builder = BatchBuilder::new(BatchOptions::default());
+    // Old timestamps would make retention take the records at once.
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
     let record = vec![b'x'; size.min(1_000)];
     while builder.count() == 0 || builder.size() + record.len() <= size {
-        builder.append(1_700_000_000_000, None, Some(&record), std::iter::empty());
+        builder.append(now_ms, None, Some(&record), std::iter::empty());
     }
     Ok(builder.build()?)
 }

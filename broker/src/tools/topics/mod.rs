@@ -98,9 +98,15 @@ fn select(options: &Options, mut all: Vec<String>) -> Result<Vec<String>, Failur
 /// An error when a topic was named, none was found, and that is not allowed.
 fn ensure_found(options: &Options, found: &[String]) -> Result<(), Failure> {
     match options.topic.as_deref() {
-        Some(name) if !name.is_empty() && found.is_empty() && !options.if_exists => Err(
-            Failure::new(format!("Topic '{name}' does not exist as expected")),
-        ),
+        Some(name) if !name.is_empty() && found.is_empty() && !options.if_exists => {
+            // 3.9 shows the name in the wrapping that it has in Java, 2.7 as it is.
+            let shown = match options.zookeeper {
+                Some(_) => name.to_owned(),
+                None => format!("Optional[{name}]"),
+            };
+            let text = format!("Topic '{shown}' does not exist as expected");
+            Err(Failure::new(text))
+        }
         _ => Ok(()),
     }
 }

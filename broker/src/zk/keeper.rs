@@ -94,17 +94,15 @@ impl Keeper {
     /// Serves from the first session on until the stop, session after session.
     pub(crate) async fn run(mut self, client: ZkClient, events: ZkEvents) {
         let start = Instant::now();
-        let patience = self
-            .client_config
-            .session_timeout
-            .as_millis()
-            .try_into()
-            .unwrap_or(u64::MAX);
+        // A server that has just started gives a session its whole time anew, and rounds it up.
+        let patience = self.client_config.session_timeout * 3 / 2;
+        let patience = patience.as_millis().try_into().unwrap_or(u64::MAX);
         let (mut life, _) = Lifecycle::new(false, patience);
         let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let metrics = self.broker.metrics.clone();
         let mut session = Some((client, Inbox::follow(events, metrics)));
         let mut next = life.on(Seen::Connected, elapsed());
+        let mut told = None;
         loop {
             let seen = match next {
                 Next::CloseOld => Seen::OldClosed,
@@ -117,10 +115,13 @@ impl Keeper {
                 }
                 Next::Register | Next::RegisterAfter { .. } => {
                     if let Next::RegisterAfter { ms, because } = &next {
-                        warn!(
-                            "broker id {} is taken {because}; waiting for that session to end",
-                            self.broker.id
-                        );
+                        if told.as_ref() != Some(because) {
+                            warn!(
+                                "broker id {} is taken {because}; waiting for that session to end",
+                                self.broker.id
+                            );
+                            told = Some(because.clone());
+                        }
                         tokio::time::sleep(Duration::from_millis(*ms)).await;
                     }
                     match &session {
@@ -406,11 +407,12 @@ impl Keeper {
         }
     }
 
-    /// The end in good order: the session closes, so that everybody knows at once.
+    /// The end in good order: the session closes, so that everybody knows at once. Its credentials
+    /// stay: where ZooKeeper has stopped first, it could not be told, and has the session still
+    /// when both start again.
     async fn leave(&self, client: &ZkClient) {
         self.broker.zk.set(None);
         client.close().await;
-        session::forget(&self.log_dir);
     }
 }
 

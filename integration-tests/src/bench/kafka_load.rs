@@ -58,6 +58,8 @@ impl KafkaLoad {
                 configs: vec![
                     config("segment.bytes", "134217728"),
                     config("retention.bytes", "536870912"),
+                    // the records carry one fixed time
+                    config("retention.ms", "-1"),
                     config("file.delete.delay.ms", "1000"),
                 ],
                 ..CreatableTopic::default()
@@ -192,7 +194,14 @@ impl KafkaLoad {
             |reply| {
                 // The response's head is small; a frame without records would be as small.
                 if reply.len() < 512 * 1024 {
-                    bail!("fetch brought {} bytes, not a full answer", reply.len());
+                    let frame = Bytes::copy_from_slice(reply);
+                    let (_, body) = frame::read_response::<FetchRequest>(&frame, FETCH)?;
+                    let partitions = body.responses.iter().flat_map(|t| &t.partitions);
+                    let codes: Vec<_> = partitions.map(|p| p.error_code).collect();
+                    bail!(
+                        "fetch from {at} of {start} to {end} brought {} bytes, not a full answer: {codes:?}",
+                        reply.len()
+                    );
                 }
                 Ok(reply.len() as u64)
             },

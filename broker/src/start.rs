@@ -93,9 +93,52 @@ fn at(place: String) -> impl Fn(crate::shard::StartError) -> StartError {
     move |error| StartError(format!("{place}: {error}"))
 }
 
-/// Runs a broker until it is told to stop.
+/// Runs a broker until it is told to stop, which may be before it serves.
 pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
     let mut signals = StopSignals::listen().map_err(failed)?;
+    let prepared = tokio::select! {
+        prepared = prepare(config) => prepared?,
+        signal = signals.wait() => {
+            info!("Terminating process due to signal {signal}");
+            return Ok(());
+        }
+    };
+    let Prepared {
+        broker,
+        net,
+        keeper,
+        events,
+        stop,
+        is_started,
+    } = prepared;
+    let (net_stop, net_stopped) = watch::channel(false);
+    // other brokers and the controller may call as soon as the registration is seen
+    net.serve(&broker, &net_stopped);
+    let keeper = tokio::spawn(keeper.run(events));
+    let signal = tokio::select! {
+        started = started(&broker, is_started) => {
+            started?;
+            signals.wait().await
+        }
+        signal = signals.wait() => signal,
+    };
+    info!("Terminating process due to signal {signal}");
+    shut_down(&broker, &stop, &net_stop, keeper).await;
+    info!(target: driver::logging::STARTUP, "[KafkaServer id={}] shut down completed", broker.id);
+    Ok(())
+}
+
+/// A broker that has its data and a session, and serves nobody yet.
+struct Prepared {
+    broker: Arc<Broker>,
+    net: Net,
+    keeper: Keeper,
+    events: ZkEvents,
+    stop: watch::Sender<bool>,
+    is_started: oneshot::Receiver<Result<(), String>>,
+}
+
+async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
     warn_of(&config);
     info!("starting");
     check_advertised(&config).await?;
@@ -130,11 +173,9 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
     group::storage::attach(&broker);
     let (stop, stopped) = watch::channel(false);
     let (started, is_started) = oneshot::channel();
-    let (net_stop, net_stopped) = watch::channel(false);
-    // other brokers and the controller may call as soon as the registration is seen
-    net.serve(&broker, &net_stopped);
     let keeper = Keeper {
         broker: broker.clone(),
+        client,
         client_config,
         info,
         log_dir: first_dir,
@@ -142,7 +183,22 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
         stop: stopped,
         started: Some(started),
     };
-    let keeper = tokio::spawn(keeper.run(client, events));
+    Ok(Prepared {
+        broker,
+        net,
+        keeper,
+        events,
+        stop,
+        is_started,
+    })
+}
+
+/// Waits for the registration, and says that the broker serves.
+async fn started(
+    broker: &Arc<Broker>,
+    is_started: oneshot::Receiver<Result<(), String>>,
+) -> Result<(), StartError> {
+    let id = broker.id;
     match is_started.await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {
@@ -152,12 +208,8 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
         Err(_) => return Err(StartError("the session with ZooKeeper was lost".into())),
     }
     info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] started");
-    metrics::serve::start(&broker).await;
-    warn_of_internal_topics(&broker).await;
-    let signal = signals.wait().await;
-    info!("Terminating process due to signal {signal}");
-    shut_down(&broker, &stop, &net_stop, keeper).await;
-    info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] shut down completed");
+    metrics::serve::start(broker).await;
+    warn_of_internal_topics(broker).await;
     Ok(())
 }
 

@@ -75,6 +75,8 @@ pub(crate) async fn close_old(config: &ClientConfig, log_dir: &std::path::Path, 
 /// The task.
 pub(crate) struct Keeper {
     pub(crate) broker: Arc<Broker>,
+    /// the session of now
+    pub(crate) client: ZkClient,
     pub(crate) client_config: ClientConfig,
     pub(crate) info: BrokerInfo,
     pub(crate) log_dir: PathBuf,
@@ -84,15 +86,20 @@ pub(crate) struct Keeper {
     pub(crate) started: Option<oneshot::Sender<Result<(), String>>>,
 }
 
-/// Why the work on one session ends.
-enum End {
-    Session,
-    Stop,
-}
-
 impl Keeper {
-    /// Serves from the first session on until the stop, session after session.
-    pub(crate) async fn run(mut self, client: ZkClient, events: ZkEvents) {
+    /// Serves from the first session on until the stop, which interrupts whatever goes on: without
+    /// ZooKeeper any of it may take for ever.
+    pub(crate) async fn run(mut self, events: ZkEvents) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = self.work(events) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        self.leave().await;
+    }
+
+    /// Session after session; ends when the broker's id is somebody else's.
+    async fn work(&mut self, events: ZkEvents) {
         let start = Instant::now();
         // A server that has just started gives a session its whole time anew, and rounds it up.
         let patience = self.client_config.session_timeout * 3 / 2;
@@ -100,17 +107,14 @@ impl Keeper {
         let (mut life, _) = Lifecycle::new(false, patience);
         let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let metrics = self.broker.metrics.clone();
-        let mut session = Some((client, Inbox::follow(events, metrics)));
+        let mut inbox = Inbox::follow(events, metrics);
         let mut next = life.on(Seen::Connected, elapsed());
         let mut told = None;
         loop {
             let seen = match next {
                 Next::CloseOld => Seen::OldClosed,
                 Next::Connect => {
-                    session = self.reconnect().await;
-                    if session.is_none() {
-                        return;
-                    }
+                    inbox = self.reconnect().await;
                     Seen::Connected
                 }
                 Next::Register | Next::RegisterAfter { .. } => {
@@ -124,25 +128,18 @@ impl Keeper {
                         }
                         tokio::time::sleep(Duration::from_millis(*ms)).await;
                     }
-                    match &session {
-                        Some((client, _)) => self.register(client).await,
-                        None => Seen::Ended,
-                    }
+                    self.register().await
                 }
-                Next::Serve => match session.take() {
-                    Some((client, inbox)) => match self.serve(&client, &inbox).await {
-                        End::Stop => return self.leave(&client).await,
-                        End::Session => {
-                            warn!(
-                                "ZooKeeper session 0x{:x} has ended; registering anew",
-                                client.session().id
-                            );
-                            self.broker.zk.set(None);
-                            Seen::Ended
-                        }
-                    },
-                    None => Seen::Ended,
-                },
+                Next::Serve => {
+                    let client = self.client.clone();
+                    self.serve(&client, &inbox).await;
+                    warn!(
+                        "ZooKeeper session 0x{:x} has ended; registering anew",
+                        client.session().id
+                    );
+                    self.broker.zk.set(None);
+                    Seen::Ended
+                }
                 Next::Refuse(why) => {
                     if let Some(started) = self.started.take() {
                         let _ = started.send(Err(why));
@@ -154,34 +151,30 @@ impl Keeper {
         }
     }
 
-    /// A new session, however long it takes; `None` when the broker stops.
-    async fn reconnect(&mut self) -> Option<(ZkClient, Arc<Inbox>)> {
-        let mut stop = self.stop.clone();
+    /// A new session, however long it takes.
+    async fn reconnect(&mut self) -> Arc<Inbox> {
         loop {
             let limit = self.client_config.session_timeout;
-            tokio::select! {
-                () = stopped(&mut stop) => return None,
-                connected = connect(&self.client_config, limit) => match connected {
-                    Ok((client, events)) => {
-                        let metrics = self.broker.metrics.clone();
-                        return Some((client, Inbox::follow(events, metrics)));
-                    }
-                    Err(e) => warn!("{e}; trying on"),
-                },
+            match connect(&self.client_config, limit).await {
+                Ok((client, events)) => {
+                    self.client = client;
+                    return Inbox::follow(events, self.broker.metrics.clone());
+                }
+                Err(e) => warn!("{e}; trying on"),
             }
         }
     }
 
-    async fn register(&mut self, client: &ZkClient) -> Seen {
-        match self.try_register(client).await {
+    async fn register(&mut self) -> Seen {
+        match self.try_register(&self.client).await {
             Ok(Seen::Registered) => {
-                if let Err(e) = session::store(&self.log_dir, &client.session()) {
+                if let Err(e) = session::store(&self.log_dir, &self.client.session()) {
                     warn!(
                         "the session cannot be kept in {}: {e}",
                         self.log_dir.display()
                     );
                 }
-                self.broker.zk.set(Some(client.clone()));
+                self.broker.zk.set(Some(self.client.clone()));
                 Seen::Registered
             }
             Ok(seen) => seen,
@@ -237,26 +230,24 @@ impl Keeper {
         Ok(Seen::Registered)
     }
 
-    /// Watches, controllership, commands: until the session ends or the broker stops.
-    async fn serve(&mut self, client: &ZkClient, inbox: &Inbox) -> End {
+    /// Watches, controllership, commands: until the session ends.
+    async fn serve(&mut self, client: &ZkClient, inbox: &Inbox) {
         let mut changes = Changes::default();
         if changes.handle(client, &self.broker).await.is_err() {
-            return End::Session;
+            return;
         }
         let (events, mut queue) = mpsc::channel(1024);
         let Ok(mut ruling) = self.elect(client, &events).await else {
-            return End::Session;
+            return;
         };
         if let Some(started) = self.started.take() {
             let _ = started.send(Ok(()));
         }
         let mut balance = self.balance_interval();
-        let mut stop = self.stop.clone();
         loop {
             let done = tokio::select! {
-                () = stopped(&mut stop) => return End::Stop,
                 event = inbox.next() => match event {
-                    SessionEvent::Ended => return End::Session,
+                    SessionEvent::Ended => return,
                     SessionEvent::Changed(path) => {
                         self.changed(client, &path, &mut changes, &mut ruling, &events).await
                     }
@@ -286,7 +277,7 @@ impl Keeper {
                 Err(Lost::Zk(e)) => {
                     error!(target: CONTROLLER,"[Controller id={}] resigned: {e}", self.broker.id);
                     if !client.state().is_alive() {
-                        return End::Session;
+                        return;
                     }
                     ruling = None;
                 }
@@ -410,14 +401,10 @@ impl Keeper {
     /// The end in good order: the session closes, so that everybody knows at once. Its credentials
     /// stay: where ZooKeeper has stopped first, it could not be told, and has the session still
     /// when both start again.
-    async fn leave(&self, client: &ZkClient) {
+    async fn leave(&self) {
         self.broker.zk.set(None);
-        client.close().await;
+        self.client.close().await;
     }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn create_epoch(client: &ZkClient) -> Result<(), Error> {

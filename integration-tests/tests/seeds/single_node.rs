@@ -110,11 +110,21 @@ fn walkthrough_with_our_tools() {
     start_kafka(&lab);
     two_lines_through_a_topic(&lab);
 
-    // cluster-stop.sh, which ends both at once
+    // cluster-stop.sh, which ends both at once, and then ZooKeeper first: the broker cannot tell it
     stop_both(&lab, [STOP_KAFKA, STOP_ZOOKEEPER]);
+    start_both(&lab);
+    stop_both(&lab, [STOP_ZOOKEEPER, STOP_KAFKA]);
     let stopped = lab.run(STOP_KAFKA);
     assert_eq!(stopped.stdout, "No kafka server to stop\n");
     assert_eq!(stopped.status.code(), Some(1));
+
+    // One that still waits for ZooKeeper stops as well.
+    let mut early = lab.start("kafka-server-start.sh $KAFKA_HOME/config/server.properties");
+    wait_until("the port to be taken", || {
+        std::net::TcpStream::connect(lab.addr(9092)).is_ok()
+    });
+    early.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(early.wait().code(), Some(0));
 
     start_both(&lab);
     let read = read_both_lines(&lab, CONSUME);

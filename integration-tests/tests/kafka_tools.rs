@@ -348,3 +348,101 @@ fn topics_through_zookeeper_as_in_2_7() {
     );
     tools.end();
 }
+
+/// Our `--zookeeper` consumer and that of 0.8.2.1 share a group, whose znodes each reads of the
+/// other; when Java's goes, ours reads on where it stopped.
+#[test]
+fn consumers_of_0_8_share_a_group_with_ours() {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    let server = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let zookeeper = server.connect_string();
+    let lines = ["num.partitions=4"];
+    let config = BrokerConfig::new(&dir.path().join("b"), 0, &zookeeper, &lines);
+    let _broker = config.start();
+    let bootstrap = config.bootstrap();
+    let tool = |tool: &str, args: &[&str], stdin: &str| {
+        let mut command = Command::new(binary("kafka-tools"));
+        command.arg(tool).args(args);
+        run(command, stdin.as_bytes()).success()
+    };
+    let numbers =
+        |range: std::ops::Range<u32>| -> String { range.map(|n| format!("{n}\t{n}\n")).collect() };
+    let produce = |text: &str| {
+        let args = [
+            "--broker-list",
+            &bootstrap,
+            "--topic",
+            "t",
+            "--property",
+            "parse.key=true",
+        ];
+        tool("kafka-console-producer", &args, text)
+    };
+    let create = ["--zookeeper", &zookeeper, "--create", "--topic", "t"];
+    let shape = ["--partitions", "4", "--replication-factor", "1"];
+    tool("kafka-topics", &[&create[..], &shape[..]].concat(), "");
+    let properties = dir.path().join("consumer.properties");
+    std::fs::write(
+        &properties,
+        "group.id=shared\nauto.commit.interval.ms=200\n",
+    )
+    .unwrap();
+    let properties = properties.to_str().unwrap();
+    let args = [
+        "--zookeeper",
+        &zookeeper,
+        "--topic",
+        "t",
+        "--consumer.config",
+        properties,
+    ];
+    let mut ours = Command::new(binary("kafka-tools"));
+    ours.arg("kafka-console-consumer").args(args);
+    let mut ours = Process::spawn("our consumer", ours, &dir.path().join("ours"));
+    let mut javas = java.command(
+        "kafka-0.8.2.1",
+        &["-Dpeer.log=OFF"],
+        "kafka.tools.ConsoleConsumer",
+    );
+    javas.args(args);
+    let mut javas = Process::spawn("Java's consumer", javas, &dir.path().join("javas"));
+    let read = |process: &Process| -> Vec<u32> {
+        process
+            .log()
+            .lines()
+            .filter_map(|l| l.parse().ok())
+            .collect()
+    };
+    // New records until both get some: from then on both have their share.
+    let mut next = 0;
+    wait_until("both to read", || {
+        produce(&numbers(next..next + 20));
+        next += 20;
+        !read(&ours).is_empty() && !read(&javas).is_empty()
+    });
+    let shared = next;
+    produce(&numbers(shared..shared + 100));
+    let since = |all: Vec<u32>| -> Vec<u32> { all.into_iter().filter(|n| *n >= shared).collect() };
+    wait_until("everything to be read", || {
+        since(read(&ours)).len() + since(read(&javas)).len() >= 100
+    });
+    let (mine, theirs) = (since(read(&ours)), since(read(&javas)));
+    assert!(
+        !mine.is_empty() && !theirs.is_empty(),
+        "{mine:?} {theirs:?}"
+    );
+    javas.stop();
+    produce(&numbers(shared + 100..shared + 150));
+    let wanted: Vec<u32> = (shared + 100..shared + 150).collect();
+    wait_until("ours to take over", || {
+        let all = read(&ours);
+        wanted.iter().all(|n| all.contains(n))
+    });
+    ours.signal(Signal::SIGINT);
+    assert_eq!(ours.wait().code(), Some(130));
+    let mut all = since([read(&ours), read(&javas)].concat());
+    all.sort_unstable();
+    let each_once: Vec<u32> = (shared..shared + 150).collect();
+    assert_eq!(all, each_once, "each record once");
+}

@@ -1,11 +1,14 @@
-//! `kafka-console-consumer`: shows the records of topics (Java: `ConsoleConsumer` of 3.9).
+//! `kafka-console-consumer`: shows the records of topics (Java: `ConsoleConsumer` of 3.9, and of
+//! 0.8.2 through ZooKeeper).
 #![allow(
     clippy::disallowed_methods,
     reason = "a driver: measures how long no message has come"
 )]
 
 mod formatter;
+mod old_group;
 mod options;
+mod zookeeper;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,7 +20,7 @@ use driver::kafka_client::cluster::parse_addresses;
 use driver::kafka_client::consumer::{
     Consumer, ConsumerError, ConsumerOptions, Reset, Subscription,
 };
-use driver::kafka_client::fetcher::FetchOptions;
+use driver::kafka_client::fetcher::{Delivered, FetchOptions};
 use driver::kafka_client::membership::{GroupOptions, Membership};
 use driver::kafka_client::{Cluster, Options as ClientOptions};
 use driver::signals::StopSignals;
@@ -46,16 +49,12 @@ pub async fn run(args: Vec<String>) -> i32 {
 
 async fn consume(options: &Options) -> Result<i32, Failure> {
     options.check()?;
-    let formatter = formatter(options)?;
+    if let Some(connect) = &options.zookeeper {
+        return zookeeper::consume(options, connect).await;
+    }
+    let mut shown = Shown::new(formatter(options)?, options);
     let mut consumer = consumer(options)?;
     let mut signals = StopSignals::listen()?;
-    let mut shown = Shown {
-        formatter,
-        out: Vec::new(),
-        count: 0,
-        most: options.max_messages.unwrap_or(-1),
-        skip_errors: options.skip_message_on_error,
-    };
     let mut code = 0;
     tokio::select! {
         result = show_all(&mut consumer, &mut shown, options.timeout_ms) => {
@@ -89,6 +88,43 @@ struct Shown {
     count: i64,
     most: i64,
     skip_errors: bool,
+    /// why a message could not be shown
+    trouble: Option<Failure>,
+}
+
+impl Shown {
+    fn new(formatter: Formatter, options: &Options) -> Self {
+        Self {
+            formatter,
+            out: Vec::new(),
+            count: 0,
+            most: options.max_messages.unwrap_or(-1),
+            skip_errors: options.skip_message_on_error,
+            trouble: None,
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.most < 0 || self.count < self.most
+    }
+
+    /// Takes a message; breaks after the last one, and when one can't be shown.
+    fn show(&mut self, message: &Delivered<'_>) -> ControlFlow<()> {
+        self.count += 1;
+        let begin = self.out.len();
+        if let Err(failure) = self.formatter.write(message, &mut self.out) {
+            self.out.truncate(begin);
+            if !self.skip_errors {
+                self.trouble = Some(failure);
+                return ControlFlow::Break(());
+            }
+            tracing::error!("Error processing message, skipping this message: {failure}");
+        }
+        if self.out.len() > 1 << 16 && !write_out(&mut self.out) || !self.wants_more() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Shows messages until enough are, none came in time, or one can't be shown: that one's failure.
@@ -99,7 +135,7 @@ async fn show_all(
 ) -> Result<Option<Failure>, Failure> {
     let wait = timeout_ms.and_then(|ms| u64::try_from(ms).ok());
     let failed = |e: ConsumerError| Failure::new(e.to_string());
-    while shown.most < 0 || shown.count < shown.most {
+    while shown.wants_more() {
         match wait.map(Duration::from_millis) {
             None => consumer.poll(None).await.map_err(failed)?,
             Some(wait) => timeout(wait, consumer.poll(None))
@@ -107,32 +143,12 @@ async fn show_all(
                 .map_err(|_| Failure::new("org.apache.kafka.common.errors.TimeoutException"))?
                 .map_err(failed)?,
         };
-        let mut trouble = None;
-        let drained = consumer.drain(|message| {
-            shown.count += 1;
-            let begin = shown.out.len();
-            if let Err(failure) = shown.formatter.write(&message, &mut shown.out) {
-                shown.out.truncate(begin);
-                if !shown.skip_errors {
-                    trouble = Some(failure);
-                    return ControlFlow::Break(());
-                }
-                tracing::error!("Error processing message, skipping this message: {failure}");
-            }
-            if shown.out.len() > 1 << 16 && !write_out(&mut shown.out) {
-                return ControlFlow::Break(());
-            }
-            match shown.most {
-                most if most >= 0 && shown.count >= most => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
-        });
+        let drained = consumer.drain(|message| shown.show(&message));
         let written = write_out(&mut shown.out);
-        if trouble.is_some() {
-            return Ok(trouble);
+        if shown.trouble.is_some() {
+            return Ok(shown.trouble.take());
         }
-        let _ = drained.map_err(failed)?;
-        if !written {
+        if drained.map_err(failed)?.is_break() || !written {
             break;
         }
     }
@@ -197,13 +213,7 @@ fn consumer(options: &Options) -> Result<Consumer, Failure> {
     let membership = match subscription {
         Subscription::Partition(..) => None,
         _ => {
-            let random = || {
-                format!(
-                    "console-consumer-{}",
-                    RandomState::new().hash_one(0) % 100_000
-                )
-            };
-            let group = group_options(&mut set, group.unwrap_or_else(random))?;
+            let group = group_options(&mut set, group.unwrap_or_else(random_group))?;
             let patient = ClientOptions {
                 request_timeout: group.max_poll_interval + client.request_timeout,
                 ..client.clone()
@@ -215,6 +225,11 @@ fn consumer(options: &Options) -> Result<Consumer, Failure> {
     set.finish()?;
     let cluster = Cluster::new(addresses, client);
     Ok(Consumer::new(cluster, membership, subscription, consumer))
+}
+
+fn random_group() -> String {
+    let number = RandomState::new().hash_one(0) % 100_000;
+    format!("console-consumer-{number}")
 }
 
 fn subscription(options: &Options) -> Result<Subscription, Failure> {

@@ -22,6 +22,15 @@ pub(super) struct Options {
     /// The old name of --include
     #[arg(long, value_name = "Java regex")]
     pub(super) whitelist: Option<String>,
+    /// ZooKeeper to find brokers and keep offsets in, host:port[/chroot] (as up to 1.1)
+    #[arg(long, value_name = "urls")]
+    pub(super) zookeeper: Option<String>,
+    /// With --zookeeper: regular expression of the topics to leave out
+    #[arg(long, value_name = "Java regex")]
+    pub(super) blacklist: Option<String>,
+    /// With --zookeeper: delete what is known of the group before the start
+    #[arg(long)]
+    pub(super) delete_consumer_offsets: bool,
     /// Brokers to connect to, host:port, separated by commas
     #[arg(long, value_name = "server to connect to")]
     pub(super) bootstrap_server: Option<String>,
@@ -87,6 +96,20 @@ fn err<T>(message: impl Into<String>) -> Result<T, Failure> {
 impl Options {
     /// Java: `checkRequiredArgs`, and what the group options say together.
     pub(super) fn check(&self) -> Result<(), Failure> {
+        let old = self.blacklist.is_some() || self.delete_consumer_offsets;
+        match (&self.zookeeper, &self.bootstrap_server) {
+            (Some(_), Some(_)) => {
+                return err("Only one of --bootstrap-server or --zookeeper must be specified");
+            }
+            (Some(_), None) if self.partition.is_some() || self.offset.is_some() => {
+                return err("--partition and --offset need --bootstrap-server");
+            }
+            (Some(_), None) => return Ok(()),
+            (None, _) if old => {
+                return err("--blacklist and --delete-consumer-offsets need --zookeeper");
+            }
+            (None, _) => {}
+        }
         let pattern = self.include.as_ref().or(self.whitelist.as_ref());
         if self.topic.is_some() == pattern.is_some() {
             let old = if self.whitelist.is_some() {

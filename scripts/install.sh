@@ -33,7 +33,15 @@ if [ -z "$binaries" ]; then
   [ -x "$binaries/broker" ] && [ -x "$binaries/zk-server" ] ||
     (cd "$source_dir" && cargo build --release --locked --bins)
 fi
-mkdir -p "$prefix"
+for name in zk-server zk-cli zk-txnlog zk-snapshot zk-cleanup broker kafka-tools; do
+  [ -x "$binaries/$name" ] && continue
+  echo "install.sh: $name is not in $binaries; build it with: cargo build --release --locked --bins" >&2
+  exit 1
+done
+if ! mkdir -p "$prefix" || [ ! -w "$prefix" ]; then
+  echo "install.sh: $prefix cannot be written: run this with sudo, or choose another folder with --prefix" >&2
+  exit 1
+fi
 prefix=$(cd "$prefix" && pwd)
 zookeeper=$prefix/zookeeper
 kafka=$prefix/kafka

@@ -7,9 +7,23 @@ root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 data=${QUICKSTART_DIR:-$root/quickstart-data}
 zk_port=${QUICKSTART_ZK_PORT:-2181}
 kafka_port=${QUICKSTART_KAFKA_PORT:-9092}
+
+case ${1:-} in
+  '' | stop) ;;
+  *)
+    cat <<'TEXT'
+usage: quickstart.sh [stop]
+  without a word: builds and starts both services, and tries them; stop: ends both
+environment: QUICKSTART_DIR (default: quickstart-data of this checkout), QUICKSTART_ZK_PORT (2181),
+  QUICKSTART_KAFKA_PORT (9092)
+TEXT
+    case $1 in -h | --help) exit 0 ;; esac
+    exit 2
+    ;;
+esac
+
 cd "$root"
 . scripts/setup.sh
-need_rust
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -28,6 +42,7 @@ if [ "${1:-}" = stop ]; then
   exit 0
 fi
 
+need_rust
 step "Building (the first time takes some minutes)"
 cargo build --release --locked --bins
 
@@ -94,7 +109,10 @@ printf '%s\n' "one" "two" "three, at $(date +%T)" |
 
 step "Reading them back, from the beginning"
 scripts/kafka-console-consumer.sh --bootstrap-server "127.0.0.1:$kafka_port" --topic quickstart --from-beginning \
-  --timeout-ms 3000 2> /dev/null
+  --timeout-ms 3000 2> "$data/logs/consumer.err" || {
+  cat "$data/logs/consumer.err" >&2
+  exit 1
+}
 
 step "The znodes behind it"
 for path in /brokers/ids /brokers/topics /controller; do

@@ -27,6 +27,10 @@ run_server() {
   shift
   mkdir -p "$LOG_DIR" || exit 1
   if [ "${daemon_mode:-}" = yes ]; then
+    if ! : >> "$LOG_DIR/$name.out"; then
+      echo "Not started: write permission is needed there, or set LOG_DIR to a folder that the user $(id -un) can write to" >&2
+      exit 1
+    fi
     nohup "$@" > "$LOG_DIR/$name.out" 2>&1 < /dev/null &
   else
     exec "$@"

@@ -117,7 +117,7 @@ scripts/kafka-console-consumer.sh --bootstrap-server "127.0.0.1:$kafka_port" --t
 step "The znodes behind it"
 for path in /brokers/ids /brokers/topics /controller; do
   printf '%s: ' "$path"
-  if [ "$path" = /controller ]; then word=get; else word=ls; fi
+  if [ "$path" = /controller ]; then word="get"; else word="ls"; fi
   target/release/zk-cli -server "127.0.0.1:$zk_port" "$word" "$path" 2> /dev/null | tail -n 1
 done
 

@@ -86,7 +86,7 @@ if [ -n "$units" ]; then
   for unit in zookeeper kafka; do
     sed "s#@PREFIX@#$prefix#g" "$scripts/systemd/$unit.service" > "$units/$unit.service"
   done
-  echo "Units are in $units; start them with: systemctl daemon-reload && systemctl enable --now zookeeper kafka"
+  echo "Units are in $units; with conf/zoo.cfg in place start them with: systemctl daemon-reload && systemctl enable --now zookeeper kafka"
 fi
 echo "ZooKeeper is in $zookeeper (copy conf/zoo_sample.cfg to conf/zoo.cfg, then bin/zkServer.sh start)."
 echo "Kafka is in $kafka (bin/kafka-server-start.sh -daemon config/server.properties)."

@@ -60,8 +60,6 @@ listeners=PLAINTEXT://127.0.0.1:$kafka_port
 log.dirs=$data/kafka
 zookeeper.connect=127.0.0.1:$zk_port
 offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 CFG
 

@@ -11,12 +11,15 @@ use integration_tests::java_or_skip;
 use integration_tests::peers::JavaBroker;
 use integration_tests::proc::wait_until;
 use integration_tests::rng::Rng;
-use integration_tests::zk::ZkConfig;
+use integration_tests::zk::{ZkClient, ZkConfig};
+use proto::jute::Jute;
 use proto::kafka::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use proto::kafka::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use proto::kafka::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use proto::kafka::{ErrorCode, Records};
 use proto::records::{BatchBuilder, BatchOptions, Batches, Compression};
+use proto::zk::OpCode;
+use proto::zk::request::PathWatchRequest;
 
 const TOPIC: &str = "crash";
 const ROUNDS: usize = 6;
@@ -192,6 +195,16 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
         "only {} records",
         acknowledged.len()
     );
+
+    // Java's broker gives up while the killed one's session still holds the id.
+    let mut session = ZkClient::connect(zk.addr(), 30_000).unwrap();
+    let id = PathWatchRequest {
+        path: "/brokers/ids/0",
+        watch: false,
+    };
+    wait_until("the killed broker's session to end", || {
+        session.call(OpCode::Exists, &id.to_vec()).unwrap().0 != 0
+    });
 
     let logs = format!("log.dirs={}", config.log_dir().display());
     let folder = dir.path().join("java");

@@ -31,7 +31,6 @@ pub mod connection;
 pub mod environment;
 pub mod four_letter;
 mod frames;
-pub mod holder;
 pub mod listener;
 pub mod monitor;
 pub mod outbox;

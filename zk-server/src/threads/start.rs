@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::core::io::Zxid;
 use crate::core::{Server, Settings};
 use crate::net::admission::Admission;
-use crate::net::{Net, NetCounters, Startup, WrongPort, admin, holder, listener, monitor};
+use crate::net::{Net, NetCounters, Startup, WrongPort, admin, listener, monitor};
 use crate::store::image::{Image, ImageSink};
 use crate::store::{Compression, FolderLock, RealDisk, Replay, Store, StoreConfig, StoreError};
 use crate::tree::{Database, EphemeralTypes};
@@ -314,8 +314,8 @@ async fn serve_metrics(net: &Arc<Net>) {
     let listener = match tokio::net::TcpListener::bind((host.as_str(), port)).await {
         Ok(listener) => listener,
         Err(error) => {
-            let who =
-                holder::of_port(port).map_or_else(String::new, |who| format!(", held by {who}"));
+            let who = driver::port_holder::of_port(port)
+                .map_or_else(String::new, |who| format!(", held by {who}"));
             tracing::warn!(
                 target: STARTUP,
                 "The server goes on without metrics for Prometheus: cannot bind {host}:{port}{who}: \

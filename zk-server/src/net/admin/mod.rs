@@ -18,7 +18,7 @@ pub async fn bind(address: &str, port: u16) -> Result<TcpListener, String> {
     match TcpListener::bind((address, port)).await {
         Ok(listener) => Ok(listener),
         Err(error) => {
-            let holder = super::holder::of_port(port)
+            let holder = driver::port_holder::of_port(port)
                 .map_or_else(String::new, |who| format!(", which {who} holds"));
             Err(format!("cannot bind {address}:{port}{holder}: {error}"))
         }

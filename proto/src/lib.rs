@@ -7,6 +7,7 @@ pub mod buf;
 pub mod jute;
 pub mod kafka;
 pub mod properties;
+pub mod quorum;
 pub mod records;
 pub mod telemetry;
 pub mod zk;

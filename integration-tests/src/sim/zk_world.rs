@@ -287,6 +287,7 @@ impl ZkWorld {
                 Output::Choke { conn } => choked.push(conn),
                 Output::Append { zxid, record } => self.work.push_back(Work::Append(zxid, record)),
                 Output::RollLog => self.work.push_back(Work::Roll),
+                Output::Quorum(told) => panic!("a server alone told a quorum: {told:?}"),
                 Output::Snapshot { image } => self.work.push_back(Work::Snapshot(image)),
             }
         }

@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::super::store::image::Image;
+use crate::auth::Identity;
+use crate::store::epochs::Epoch;
+use crate::store::image::Image;
+use crate::tree::Database;
 
 /// A connection, named by the driver; never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +31,140 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
+/// A connection between servers, named by the peer that dials or accepts it; never reused while the
+/// process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// A client's request that its learner has forwarded (Java: `LearnerHandler`, `Leader.REQUEST`).
+#[derive(Debug, Clone)]
+pub struct RemoteRequest {
+    /// by whom; the owner of the session from here on
+    pub link: LinkId,
+    pub session: i64,
+    /// the client's xid
+    pub xid: i32,
+    pub op: i32,
+    /// the request's body without its header
+    pub body: Bytes,
+    /// what the client has proved
+    pub ids: Vec<Identity>,
+}
+
+/// What the thread that owns the files is asked to do, strictly in order.
+#[derive(Debug)]
+pub enum DiskOrder {
+    /// Durable when `DiskDone::Logged` says so.
+    Append { zxid: Zxid, record: Bytes },
+    /// The next `Append` starts a new log file.
+    Roll,
+    /// Write a snapshot beside everything else; answered by `SnapshotDone`.
+    Snapshot(Image),
+    /// Write a snapshot, synced, before anything that is ordered later; answered by `SnapshotSaved`.
+    SaveSnapshot(Image),
+    /// Sync what was appended; answered by `Flushed`, also when there was nothing.
+    Flush,
+    /// After everything ordered before it is durable; answered by `EpochWritten`.
+    WriteEpoch { which: Epoch, value: i64 },
+    /// Take everything after `zxid` out of log and snapshots, then read what is left; answered by
+    /// `Reloaded`.
+    Truncate { zxid: Zxid },
+    /// Read the database back from the files; answered by `Reloaded`.
+    Reload,
+    /// The transactions after `after`, at most about `bytes` of them; answered by `LogRead`.
+    ReadLog {
+        link: LinkId,
+        after: Zxid,
+        bytes: u64,
+    },
+}
+
+/// Answers to [`DiskOrder`]s, in their order but for `SnapshotDone`.
+#[derive(Debug)]
+pub enum DiskDone {
+    /// Every `Append` up to this zxid is on stable storage.
+    Logged {
+        zxid: Zxid,
+    },
+    SnapshotDone {
+        zxid: Zxid,
+        ok: bool,
+    },
+    SnapshotSaved {
+        zxid: Zxid,
+    },
+    Flushed,
+    EpochWritten {
+        which: Epoch,
+        value: i64,
+    },
+    Reloaded {
+        database: Box<Database>,
+    },
+    /// zxid and record, in order, beginning with the last one at or before `after` when the log still
+    /// has it. Empty when the files no longer reach back so far or hold more than was allowed.
+    LogRead {
+        link: LinkId,
+        records: Vec<(Zxid, Bytes)>,
+    },
+}
+
+/// In which role the server handles its clients' requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    Standalone,
+    Leading,
+    Following,
+    Observing,
+    /// cut off from the ensemble: reads only
+    ReadOnly,
+}
+
+/// What the rest of the ensemble has to tell a server, through `zab/`.
+#[derive(Debug)]
+pub enum FromQuorum {
+    /// Leader, learner: a quorum has logged everything up to here.
+    Commit { zxid: Zxid },
+    /// Learner: the leader proposes this.
+    Proposal { zxid: Zxid, record: Bytes },
+    /// Leader: a request that came through a learner.
+    Remote(RemoteRequest),
+    /// Leader: a learner has heard of this session.
+    Touch { session: i64, timeout_ms: i32 },
+    /// Leader: a learner asks whether this session lives, and owns it then.
+    Revalidate {
+        link: LinkId,
+        session: i64,
+        timeout_ms: i32,
+    },
+    /// Learner: the leader's answer to `Output::Revalidate`.
+    Revalidated { session: i64, valid: bool },
+    /// Learner: the leader has answered the oldest `sync`.
+    Synced,
+}
+
+/// What a server has to tell the rest of the ensemble.
+#[derive(Debug)]
+pub enum ToQuorum {
+    /// Learner: this goes to the leader (Java: `Leader.REQUEST`); `sync` too.
+    Forward {
+        session: i64,
+        xid: i32,
+        op: i32,
+        body: Bytes,
+        ids: Vec<Identity>,
+    },
+    /// Learner: ask the leader whether this session lives.
+    Revalidate { session: i64, timeout_ms: i32 },
+    /// Leader: the answer to `Input::Revalidate`.
+    Revalidated {
+        link: LinkId,
+        session: i64,
+        valid: bool,
+    },
+}
+
 #[derive(Debug)]
 pub enum Input {
     /// A client connected; nothing was read yet.
@@ -38,8 +175,10 @@ pub enum Input {
     Drained { conn: ConnId },
     /// The socket is gone. The session lives on until it expires.
     Disconnected { conn: ConnId },
-    /// Every `Append` up to this zxid is on stable storage.
+    /// Every `Append` up to this zxid is on stable storage. Commits it when the server is alone.
     Logged { zxid: Zxid },
+    /// From the rest of the ensemble. A server alone gets none.
+    Quorum(FromQuorum),
     /// The snapshot that an `Output::Snapshot` asked for is on disk, or failed.
     SnapshotDone { zxid: Zxid, ok: bool },
     /// Time has passed.
@@ -81,4 +220,6 @@ pub enum Output {
     Snapshot {
         image: Image,
     },
+    /// For the rest of the ensemble. A server alone says none.
+    Quorum(ToQuorum),
 }

@@ -143,6 +143,7 @@ impl Server {
             }
             Input::Drained { conn } => self.drained(conn, out),
             Input::Logged { zxid } => self.commit_to(zxid.0, out),
+            Input::Quorum(_) => {}
             Input::SnapshotDone { .. } => self.snapshots.done(),
             Input::Tick => {}
         }

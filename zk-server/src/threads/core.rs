@@ -182,6 +182,7 @@ impl Core {
                 after.logged = true;
             }
             Output::Snapshot { image } => after.snapshot = Some(image),
+            Output::Quorum(_) => {}
         }
     }
 

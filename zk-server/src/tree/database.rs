@@ -15,6 +15,7 @@ use crate::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
 
 use super::acls;
 use super::apply::{Applied, Observer};
+use super::committed_log::CommittedLog;
 use super::data_tree::{At, DataTree};
 use super::digest;
 use super::ephemeral::EphemeralTypes;
@@ -35,6 +36,7 @@ pub struct Database {
     digests: VecDeque<(i64, i64)>,
     /// a snapshot is being read into it
     loading: bool,
+    committed: CommittedLog,
 }
 
 /// A digest is noted at multiples of this zxid (Java: `DIGEST_LOG_INTERVAL`).
@@ -71,6 +73,7 @@ impl Database {
             loading: false,
             mismatches: 0,
             digests: VecDeque::new(),
+            committed: CommittedLog::default(),
         }
     }
 
@@ -238,6 +241,15 @@ impl Database {
     /// Records whose digest was not the tree's afterwards (Java: `digest_mismatches_count`).
     pub fn digest_mismatches(&self) -> u64 {
         self.mismatches
+    }
+
+    /// The last committed transactions, for learners that lack only those.
+    pub fn committed(&self) -> &CommittedLog {
+        &self.committed
+    }
+
+    pub fn committed_mut(&mut self) -> &mut CommittedLog {
+        &mut self.committed
     }
 
     /// The state as it is now; later changes do not show in it.

@@ -3,6 +3,7 @@
 
 pub mod acls;
 pub mod apply;
+pub mod committed_log;
 pub mod data_tree;
 pub mod database;
 pub mod digest;

@@ -109,6 +109,7 @@ impl World {
                     self.unsynced.push_back(zxid);
                 }
                 Output::RollLog => self.rolls += 1,
+                Output::Quorum(told) => panic!("a server alone told a quorum: {told:?}"),
                 Output::Snapshot { image } => self.snapshots.push(image),
             }
         }

@@ -1,0 +1,2 @@
+//! Who leads (Java: `FastLeaderElection`). Pure: notifications in, notifications and a decision
+//! out.

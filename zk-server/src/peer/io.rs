@@ -1,0 +1,84 @@
+//! The whole surface between a server of an ensemble and its drivers (threads and sockets, or the
+//! simulator).
+
+use std::net::SocketAddr;
+
+use proto::quorum::{Notification, QuorumPacket};
+
+use crate::core::io::{DiskDone, DiskOrder, Input, LinkId, Output};
+use crate::quorum::View;
+use crate::store::image::Image;
+use crate::tree::Database;
+
+#[derive(Debug)]
+pub enum PeerInput {
+    /// Of clients. While no server runs, a connection is closed when its first frame comes.
+    Client(Input),
+    /// From the election port of another server (or of this one to itself).
+    Notification {
+        from: i64,
+        notification: Notification,
+    },
+    /// `Dial` succeeded.
+    Connected {
+        link: LinkId,
+    },
+    /// A learner connected to the quorum port.
+    Accepted {
+        link: LinkId,
+        peer: SocketAddr,
+    },
+    Packet {
+        link: LinkId,
+        packet: QuorumPacket,
+    },
+    /// What `ReceiveSnapshot` asked for.
+    Snapshot {
+        link: LinkId,
+        database: Box<Database>,
+    },
+    /// `Dial` failed, or the connection is gone, or what came on it can't be read.
+    Gone {
+        link: LinkId,
+        reason: String,
+    },
+    Disk(DiskDone),
+    Tick,
+}
+
+#[derive(Debug)]
+pub enum PeerOutput {
+    /// `Send`, `Close`, `Pause`, `Resume`, `Choke`: for clients' connections.
+    Client(Output),
+    /// The newest notification for a server takes the place of an unsent older one.
+    Notify {
+        to: i64,
+        notification: Notification,
+    },
+    /// Accept connections on the quorum port, or stop doing so.
+    Listen(bool),
+    Dial {
+        link: LinkId,
+        server: i64,
+    },
+    Send {
+        link: LinkId,
+        packet: QuorumPacket,
+    },
+    SendSnapshot {
+        link: LinkId,
+        image: Image,
+    },
+    ReceiveSnapshot {
+        link: LinkId,
+    },
+    Close {
+        link: LinkId,
+    },
+    Disk(DiskOrder),
+    /// The configuration has changed: write it to the dynamic file, connect elections to it.
+    Configured {
+        view: View,
+        active: bool,
+    },
+}

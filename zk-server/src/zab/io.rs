@@ -1,0 +1,93 @@
+//! What leader and learner machines ask for. `peer/` carries it out, in order.
+
+use bytes::Bytes;
+use proto::quorum::QuorumPacket;
+
+use crate::core::io::DiskOrder;
+pub use crate::core::io::LinkId;
+use crate::core::io::RemoteRequest;
+use crate::quorum::View;
+use crate::tree::Database;
+
+#[derive(Debug)]
+pub enum Effect {
+    // -- network
+    /// Learner: connect to that server's quorum port; answered by `connected` or `gone`.
+    Dial {
+        link: LinkId,
+        server: i64,
+    },
+    /// Packets of one link arrive in the order of their effects.
+    Send {
+        link: LinkId,
+        packet: QuorumPacket,
+    },
+    /// Leader: stream the database as it is now, then Java's signature. Follows a `Snap` packet.
+    SendSnapshot {
+        link: LinkId,
+    },
+    /// Learner: what comes next on the link is a snapshot, not a packet.
+    ReceiveSnapshot {
+        link: LinkId,
+    },
+    Close {
+        link: LinkId,
+    },
+    // -- files, carried out in order by one thread
+    Disk(DiskOrder),
+    // -- the database while no server runs on it (a learner in synchronisation)
+    /// A committed transaction: log it and apply it.
+    Apply {
+        zxid: i64,
+        record: Bytes,
+    },
+    /// This database takes the place of the one that was there (SNAP, TRUNC).
+    Install(Box<Database>),
+    // -- the server
+    /// Clients may be served from here on. A leader's first zxid is the one after `epoch << 32`.
+    Serve {
+        epoch: i64,
+    },
+    /// Learner: a transaction to log; the answer is `logged`.
+    Propose {
+        zxid: i64,
+        record: Bytes,
+    },
+    /// A quorum has logged everything up to here: apply it.
+    Commit {
+        zxid: i64,
+    },
+    /// Leader: a learner's client wants this.
+    Request(RemoteRequest),
+    /// Leader: a learner has heard of this session.
+    Touch {
+        session: i64,
+        timeout_ms: i32,
+    },
+    /// Leader: a learner asks whether this session lives; the answer goes back by `revalidated`.
+    Revalidate {
+        link: LinkId,
+        session: i64,
+        timeout_ms: i32,
+    },
+    /// Learner: the leader's answer.
+    Revalidated {
+        session: i64,
+        valid: bool,
+    },
+    /// Learner: the oldest `sync` is answered.
+    Synced,
+    // -- configuration
+    /// Proposed, not active yet (Java: `setLastSeenQuorumVerifier`).
+    Seen(View),
+    /// Active from here on (Java: `processReconfig`).
+    Activate {
+        view: View,
+        /// who should lead, when the change names one
+        leader: Option<i64>,
+    },
+    /// This role is over; the server looks for a leader again. `reason` is for the operator.
+    Abandon {
+        reason: String,
+    },
+}

@@ -335,6 +335,7 @@ fn log_settings(config: &KafkaConfig) -> LogManagerSettings {
     let ms = |value: i64| u64::try_from(value).map_or(Duration::MAX, Duration::from_millis);
     LogManagerSettings {
         io_threads: usize::try_from(config.num_io_threads).unwrap_or(1),
+        initial_task_delay: ms(config.log_initial_task_delay_ms),
         retention_check_interval: ms(config.log_retention_check_interval_ms),
         flush_check_interval: ms(config.log_flush_scheduler_interval_ms),
         recovery_checkpoint_interval: ms(config.log_flush_offset_checkpoint_interval_ms.into()),

@@ -78,6 +78,19 @@ pub struct CommittedOffset {
     pub expire_timestamp: Option<i64>,
 }
 
+impl CommittedOffset {
+    /// One of which nothing else is known.
+    pub fn bare(offset: i64) -> Self {
+        Self {
+            offset,
+            leader_epoch: -1,
+            metadata: "".into(),
+            commit_timestamp: -1,
+            expire_timestamp: None,
+        }
+    }
+}
+
 /// A member as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMember {

@@ -77,8 +77,10 @@ fn find(call: &Call, key: &Str, key_type: i8, why: Option<&str>) -> Coordinator 
     match key_type {
         GROUP => {}
         TRANSACTION => {
-            let why = "Transactions are not served by this version.";
-            return nobody(ErrorCode::COORDINATOR_NOT_AVAILABLE, Some(why));
+            // fatal to the client, which shows the text; one that is merely away would keep it waiting
+            let why = "this broker does not serve transactions yet; \
+                       producers without transactional.id, idempotent ones included, work";
+            return nobody(ErrorCode::UNSUPPORTED_VERSION, Some(why));
         }
         _ => return nobody(ErrorCode::INVALID_REQUEST, None),
     }

@@ -1,5 +1,5 @@
 //! OffsetFetch (Java: `KafkaApis.handleOffsetFetchRequest`): one group up to version 7, several
-//! since.
+//! since. Version 0 asks ZooKeeper.
 
 use std::sync::Arc;
 
@@ -10,10 +10,12 @@ use proto::kafka::messages::offset_fetch::{
     OffsetFetchResponseTopics,
 };
 use proto::kafka::{ErrorCode, Str};
+use tracing::warn;
 
 use super::groups::{groups, text};
 use super::{Call, Handled};
-use crate::group::effect::{FetchedOffset, TopicPartition};
+use crate::group::effect::{CommittedOffset, FetchedOffset, TopicPartition};
+use crate::zk::consumer_offsets;
 
 /// Topics and partitions asked for; `None` for all that have an offset.
 type Wanted = Option<Vec<(Str, Vec<i32>)>>;
@@ -46,8 +48,45 @@ pub(super) fn handle(call: Call, request: OffsetFetchRequest) -> Handled {
             .map(|t| (t.name.clone(), t.partition_indexes.clone()))
             .collect()
     });
+    if call.api_version == 0 {
+        return from_zookeeper(call, request.group_id, wanted);
+    }
     let fetched = fetch(&call, &request.group_id, wanted.clone(), stable);
     call.now(&single_response(call.api_version, wanted, fetched))
+}
+
+/// What version 0 of OffsetCommit wrote (`KafkaApis.handleOffsetFetchRequestFromZookeeper`).
+fn from_zookeeper(call: Call, group: Str, wanted: Wanted) -> Handled {
+    let Ok(client) = call.broker.zk.client() else {
+        let error = Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        return call.now(&single_response(0, wanted, error));
+    };
+    Handled::later(async move {
+        let asked = flatten(wanted.unwrap_or_default());
+        let metadata = call.broker.metadata.load_full();
+        let known = |at: &TopicPartition| metadata.partition(&at.topic, at.partition).is_some();
+        let paths = asked.iter().filter(|at| known(at));
+        let paths = paths.map(|at| consumer_offsets::path(&group, &at.topic, at.partition));
+        let mut read = match consumer_offsets::get(&client, paths.collect()).await {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                warn!("offsets of group {group}: {error}");
+                Vec::new()
+            }
+        }
+        .into_iter();
+        let fetched = asked.into_iter().map(|at| {
+            let (offset, error) = match known(&at).then(|| read.next()) {
+                None | Some(Some(Ok(None))) => (None, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                Some(Some(Ok(Some(offset)))) => (Some(offset), ErrorCode::NONE),
+                Some(Some(Err(_)) | None) => (None, ErrorCode::UNKNOWN_SERVER_ERROR),
+            };
+            let offset = offset.map(CommittedOffset::bare);
+            FetchedOffset { at, offset, error }
+        });
+        let fetched = Ok(fetched.collect());
+        call.answer(&single_response(0, None, fetched))
+    })
 }
 
 fn fetch(

@@ -78,17 +78,20 @@ struct Timer {
 }
 
 impl Timer {
-    fn new(every: Duration) -> Self {
+    /// First after `initial`, as the scheduled tasks of Java's `LogManager`.
+    fn new(initial: Duration, every: Duration) -> Self {
         Self {
             every,
-            due: Instant::now().checked_add(every),
+            due: Instant::now().checked_add(initial),
         }
     }
 
     fn is_due(&mut self, now: Instant) -> bool {
         let due = self.due.is_some_and(|due| due <= now);
         if due {
-            self.due = now.checked_add(self.every);
+            // an interval of 0 means once, as in KafkaScheduler
+            let again = !self.every.is_zero();
+            self.due = again.then(|| now.checked_add(self.every)).flatten();
         }
         due
     }
@@ -101,12 +104,14 @@ pub(super) fn control(
     shards: &Shards,
     settings: &LogManagerSettings,
 ) {
-    let mut retention = Timer::new(settings.retention_check_interval);
-    let mut flush = Timer::new(settings.flush_check_interval);
-    let mut recovery = Timer::new(settings.recovery_checkpoint_interval);
-    let mut starts = Timer::new(settings.start_offset_checkpoint_interval);
-    let mut marks = Timer::new(settings.high_watermark_checkpoint_interval);
-    let mut producers = Timer::new(settings.producer_expiration_check_interval);
+    let later = |every| Timer::new(settings.initial_task_delay, every);
+    let again = |every| Timer::new(every, every);
+    let mut retention = later(settings.retention_check_interval);
+    let mut flush = later(settings.flush_check_interval);
+    let mut recovery = later(settings.recovery_checkpoint_interval);
+    let mut starts = later(settings.start_offset_checkpoint_interval);
+    let mut marks = again(settings.high_watermark_checkpoint_interval);
+    let mut producers = again(settings.producer_expiration_check_interval);
     let mut doomed: Vec<(Instant, PathBuf)> = Vec::new();
     let mut written = Written::new();
     loop {
@@ -165,4 +170,24 @@ fn remove(dir: &Path) -> bool {
         Err(e) => tracing::error!("{e}; it stays until the next start"),
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_begin_after_their_delay_and_repeat() {
+        let (delay, every) = (Duration::from_secs(30), Duration::from_secs(5));
+        let mut timer = Timer::new(delay, every);
+        let start = timer.due.unwrap();
+        assert!(!timer.is_due(start - Duration::from_millis(1)));
+        assert!(timer.is_due(start));
+        assert!(!timer.is_due(start));
+        assert!(timer.is_due(start + every));
+        let mut once = Timer::new(delay, Duration::ZERO);
+        assert!(once.is_due(start + every));
+        assert_eq!(once.due, None);
+        assert_eq!(Timer::new(Duration::MAX, Duration::MAX).due, None);
+    }
 }

@@ -27,6 +27,8 @@ const QUEUE: usize = 1024;
 pub struct LogManagerSettings {
     /// `num.io.threads`; no more shards than cores are started
     pub io_threads: usize,
+    /// before the first look of retention, flushing and checkpoints
+    pub initial_task_delay: Duration,
     pub retention_check_interval: Duration,
     pub flush_check_interval: Duration,
     pub recovery_checkpoint_interval: Duration,
@@ -40,6 +42,7 @@ impl Default for LogManagerSettings {
     fn default() -> Self {
         Self {
             io_threads: 8,
+            initial_task_delay: Duration::from_secs(30),
             retention_check_interval: Duration::from_secs(300),
             flush_check_interval: Duration::MAX,
             recovery_checkpoint_interval: Duration::from_secs(60),

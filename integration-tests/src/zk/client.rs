@@ -11,6 +11,7 @@ use proto::zk::request::{AuthPacket, ConnectRequest, PathRequest, PathWatchReque
 use proto::zk::response::{
     ConnectResponse, GetAclResponse, GetChildren2Response, GetDataResponse, ReplyHeader,
 };
+use proto::zk::stat::Stat;
 
 use super::{RawConn, Received, frame, plain_connect};
 
@@ -95,7 +96,18 @@ impl ZkClient {
     #[track_caller]
     pub fn dump(&mut self) -> String {
         let mut text = String::new();
-        let mut todo = vec!["/".to_owned()];
+        for node in self.below("/") {
+            let shown = node.data.map(|bytes| bytes.escape_ascii().to_string());
+            let _ = writeln!(text, "{} {shown:?} {} {:?}", node.path, node.acl, node.stat);
+        }
+        text
+    }
+
+    /// The znode at `root` and all below it, sorted by path.
+    #[track_caller]
+    pub fn below(&mut self, root: &str) -> Vec<Znode> {
+        let mut nodes = Vec::new();
+        let mut todo = vec![root.to_owned()];
         while let Some(path) = todo.pop() {
             let watch = false;
             let data = self.must(OpCode::GetData, &PathWatchRequest { path: &path, watch });
@@ -107,13 +119,26 @@ impl ZkClient {
                 &PathWatchRequest { path: &path, watch },
             );
             let kids = GetChildren2Response::from_bytes(&kids).expect("a reply to getChildren2");
-            let shown = data.data.map(|bytes| bytes.escape_ascii().to_string());
-            let _ = writeln!(text, "{path} {shown:?} {:?} {:?}", acl.acl, data.stat);
             let slash = if path == "/" { "" } else { "/" };
-            let mut kids = kids.children;
-            kids.sort_unstable_by(|a, b| b.cmp(a));
-            todo.extend(kids.iter().map(|kid| format!("{path}{slash}{kid}")));
+            let mut children = kids.children;
+            children.sort_unstable_by(|a, b| b.cmp(a));
+            todo.extend(children.iter().map(|kid| format!("{path}{slash}{kid}")));
+            nodes.push(Znode {
+                acl: format!("{:?}", acl.acl),
+                data: data.data.map(<[u8]>::to_vec),
+                stat: data.stat,
+                path,
+            });
         }
-        text
+        nodes
     }
+}
+
+/// A znode as it was read.
+#[derive(Debug, Clone)]
+pub struct Znode {
+    pub path: String,
+    pub data: Option<Vec<u8>>,
+    pub acl: String,
+    pub stat: Stat,
 }

@@ -6,6 +6,6 @@ pub mod oracle;
 mod raw;
 mod server;
 
-pub use client::{Gone, ZkClient};
+pub use client::{Gone, ZkClient, Znode};
 pub use raw::{RawConn, Received, frame, plain_connect};
 pub use server::{ZkConfig, ZkServer, four_letter};

@@ -12,7 +12,7 @@ pub(super) const KEYS: &[Key] = &[
         "Interface to listen on where listeners is unset. Replaced by listeners."),
     key("port", Int, Some("9092"), Any, High, ReadOnly, Until27, Effective,
         "Port to listen on where listeners is unset. Replaced by listeners."),
-    key("listener.security.protocol.map", Str, Some("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Any, Low, PerBroker, Both, Effective,
+    key("listener.security.protocol.map", Str, Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any, Low, PerBroker, Both, Effective,
         "Security protocol of each listener name."),
     key("inter.broker.listener.name", Str, None, Any, Medium, ReadOnly, Both, Effective,
         "Listener that brokers use among themselves. Unset: by security.inter.broker.protocol."),

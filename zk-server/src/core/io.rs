@@ -31,10 +31,14 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
-/// A connection between servers, named by the peer that dials or accepts it; never reused while the
-/// process lives.
+/// A connection between servers, never reused while the process lives. The driver numbers those that
+/// it accepts from 1 on, the peer those that it dials from [`LinkId::FIRST_DIALLED`] on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
+
+impl LinkId {
+    pub const FIRST_DIALLED: Self = Self(1 << 63);
+}
 
 /// A client's request that its learner has forwarded (Java: `LearnerHandler`, `Leader.REQUEST`).
 #[derive(Debug, Clone)]

@@ -1,4 +1,14 @@
 //! One server of an ensemble: looks for a leader, leads or follows, and starts over (Java:
 //! `QuorumPeer`). Owns election, ZAB role, database and server; pure like them.
 
+pub mod events;
 pub mod io;
+mod machine;
+mod settings;
+mod status;
+
+pub use events::PeerEvent;
+pub use io::{PeerInput, PeerOutput};
+pub use machine::Peer;
+pub use settings::{PeerSettings, PeerStart};
+pub use status::{PeerStatus, ZabState};

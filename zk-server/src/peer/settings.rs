@@ -1,0 +1,35 @@
+//! What a peer is told when it starts: the configuration, and what the files held.
+
+use crate::core::Settings;
+use crate::quorum::View;
+use crate::tree::Database;
+
+/// What the configuration means to a server of an ensemble; each field names its key.
+#[derive(Debug, Clone)]
+pub struct PeerSettings {
+    /// `myid`
+    pub id: i64,
+    /// of the server that runs while there is a leader; `server_id` is `myid`
+    pub server: Settings,
+    /// `initLimit`, in ticks
+    pub init_limit: u32,
+    /// `syncLimit`, in ticks
+    pub sync_limit: u32,
+    /// `commitLogCount`
+    pub commit_log_count: usize,
+}
+
+/// What a start has found in the files.
+#[derive(Debug)]
+pub struct PeerStart {
+    /// snapshot and log, replayed to the end
+    pub database: Database,
+    /// `currentEpoch`: of the leader whose history this is
+    pub current_epoch: i64,
+    /// `acceptedEpoch`: the newest that this server has promised itself to
+    pub accepted_epoch: i64,
+    /// the configuration in use
+    pub active: View,
+    /// a newer one that was proposed and not activated (`zoo.cfg.dynamic.next`)
+    pub seen: Option<View>,
+}

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::pipeline::commit::Proposals;
 use crate::pipeline::overlay::Overlay;
 use crate::pipeline::prep::QuotaExceeded;
+use crate::pipeline::records::RecordBuffer;
 use crate::session::{SessionTracker, id};
 use crate::store::image::Image;
 use crate::tree::Database;
@@ -65,6 +66,7 @@ pub struct Server {
     pub(crate) settings: Settings,
     pub(crate) db: Database,
     pub(crate) overlay: Overlay,
+    pub(crate) records: RecordBuffer,
     pub(crate) tracker: SessionTracker,
     pub(crate) watches: Watches,
     pub(crate) conns: Conns,
@@ -99,6 +101,7 @@ impl Server {
         let last_assigned = db.last_zxid().0;
         Self {
             overlay: Overlay::default(),
+            records: RecordBuffer::default(),
             tracker,
             watches: Watches::default(),
             conns: Conns::default(),

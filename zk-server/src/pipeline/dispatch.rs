@@ -358,7 +358,7 @@ impl Server {
             large,
         });
         let session = conn.map_or(0, |conn| conn.session);
-        self.prepare(session, xid, write, bytes, requester, out)
+        self.prepare(session, xid, write, requester, out)
     }
 
     /// A write of the server itself: an expired session, a container without children.
@@ -368,7 +368,7 @@ impl Server {
         write: &Write<'_>,
         out: &mut Vec<Output>,
     ) {
-        self.prepare(session, 0, write, 0, None, out);
+        self.prepare(session, 0, write, None, out);
     }
 
     /// Closes a session without a request of its client.
@@ -381,7 +381,6 @@ impl Server {
         session: i64,
         xid: i32,
         write: &Write<'_>,
-        bytes: usize,
         requester: Option<Requester>,
         out: &mut Vec<Output>,
     ) -> i64 {
@@ -391,7 +390,7 @@ impl Server {
             .as_ref()
             .and_then(|r| self.conns.get(r.slot))
             .map_or(&[][..], |conn| &conn.ids);
-        let record: Bytes = Prep {
+        let mut prep = Prep {
             tree: self.db.tree(),
             overlay: &mut self.overlay,
             settings: &self.settings,
@@ -402,9 +401,8 @@ impl Server {
                 time: self.now.wall_ms,
             },
             quota_events: &mut self.quota_events,
-        }
-        .record(xid, write, bytes)
-        .into();
+        };
+        let record = self.records.make(|out| prep.record(xid, write, out));
         let op = write.op();
         if op == OpCode::CloseSession {
             self.tracker.set_closing(session);

@@ -145,7 +145,8 @@ fn prepare(db: &Database, java: &[u8]) -> Option<Vec<u8>> {
         },
         ..Settings::default()
     };
-    let record = Prep {
+    let mut record = Vec::new();
+    Prep {
         tree: db.tree(),
         overlay: &mut Overlay::default(),
         settings: &settings,
@@ -157,7 +158,7 @@ fn prepare(db: &Database, java: &[u8]) -> Option<Vec<u8>> {
         },
         quota_events: &mut Vec::new(),
     }
-    .record(header.cxid, &write, 0);
+    .record(header.cxid, &write, &mut record);
     Some(record)
 }
 

@@ -12,6 +12,7 @@ mod multi_read;
 pub(crate) mod overlay;
 pub mod prep;
 mod reads;
+pub(crate) mod records;
 mod reply;
 pub(crate) mod request;
 mod watches;

@@ -1,13 +1,16 @@
 //! Changes that have a zxid and are not applied yet: what the next write must be checked against
 //! (Java: `ZooKeeperServer.outstandingChanges`, `ChangeRecord`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use proto::zk::stat::StatPersisted;
 
 use crate::tree::DataTree;
 use crate::tree::acls::AclList;
+use crate::tree::digest::Crc;
 
 /// A znode as it will be.
 #[derive(Debug, Clone)]
@@ -15,8 +18,8 @@ pub(crate) struct Record {
     pub stat: StatPersisted,
     pub children: u32,
     pub acl: Arc<AclList>,
-    /// CRC of path and data
-    pub prefix: u32,
+    /// before the next change: [`Overlay::put`] needs what it adds to the digest until then
+    pub crc: Crc,
     pub data_len: usize,
 }
 
@@ -27,10 +30,19 @@ struct Change {
     record: Option<Record>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    path: Box<str>,
+    change: Change,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    changes: HashMap<Box<str>, Change>,
-    order: VecDeque<(i64, Box<str>)>,
+    changes: HashTable<Entry>,
+    hasher: DefaultHashBuilder,
+    /// zxid and path's hash of every change
+    order: VecDeque<(i64, u64)>,
     /// the tree's digest after all of them
     digest: i64,
     /// what a failed multi puts back; `None` outside a multi
@@ -52,7 +64,7 @@ fn key(path: &str) -> &str {
 impl Overlay {
     /// The node as the next write finds it.
     pub(crate) fn record(&self, tree: &DataTree, path: &str) -> Option<Record> {
-        if let Some(change) = self.changes.get(key(path)) {
+        if let Some(change) = self.change(path) {
             return change.record.clone();
         }
         let node = tree.node(tree.find(path)?);
@@ -60,31 +72,79 @@ impl Overlay {
             stat: node.stat,
             children: node.children(),
             acl: tree.acls().get(node.acl),
-            prefix: node.prefix_crc,
+            crc: node.crc,
             data_len: node.data_len(),
         })
     }
 
-    /// Notes a change, made by the transaction `zxid`.
-    pub(crate) fn put(&mut self, tree: &DataTree, path: &str, zxid: i64, record: Option<Record>) {
+    /// Will there be such a node?
+    pub(crate) fn has(&self, tree: &DataTree, path: &str) -> bool {
+        match self.change(path) {
+            Some(change) => change.record.is_some(),
+            None => tree.find(path).is_some(),
+        }
+    }
+
+    fn change(&self, path: &str) -> Option<&Change> {
+        if self.changes.is_empty() {
+            return None;
+        }
         let path = key(path);
-        let digest_of = |record: &Option<Record>| {
-            record
-                .as_ref()
-                .map_or(0, |r| tree.digest_of(path, r.prefix, &r.stat))
-        };
-        let old = digest_of(&self.record(tree, path));
-        let new = digest_of(&record);
+        let hash = self.hasher.hash_one(path);
+        let found = self.changes.find(hash, |e| *e.path == *path);
+        found.map(|entry| &entry.change)
+    }
+
+    /// Notes a change that the transaction `zxid` makes. The record's `crc` is that of the node as
+    /// it was found (the prefix that of its new data), zero for a new one.
+    pub(crate) fn put(&mut self, tree: &DataTree, path: &str, zxid: i64, mut record: Record) {
+        let path = key(path);
+        let old = record.crc.whole;
+        record.crc = tree.crc(path, record.crc.prefix, &record.stat);
+        self.note(tree, path, zxid, old, Some(record));
+    }
+
+    /// Notes that the transaction `zxid` deletes a node.
+    pub(crate) fn remove(&mut self, tree: &DataTree, path: &str, zxid: i64, node: &Record) {
+        self.note(tree, key(path), zxid, node.crc.whole, None);
+    }
+
+    fn note(
+        &mut self,
+        tree: &DataTree,
+        path: &str,
+        zxid: i64,
+        old_crc: u32,
+        record: Option<Record>,
+    ) {
+        let new_crc = record.as_ref().map_or(0, |r| r.crc.whole);
         self.digest = self
             .digest(tree)
             .unwrap_or(0)
-            .wrapping_sub(old as i64)
-            .wrapping_add(new as i64);
-        let before = self.changes.insert(path.into(), Change { zxid, record });
+            .wrapping_sub(old_crc.into())
+            .wrapping_add(new_crc.into());
+        let hash = self.hasher.hash_one(path);
+        let before = self.set(hash, path, Change { zxid, record });
         if let Some(undo) = &mut self.undo {
             undo.changes.push((path.into(), before));
         }
-        self.order.push_back((zxid, path.into()));
+        self.order.push_back((zxid, hash));
+    }
+
+    fn set(&mut self, hash: u64, path: &str, change: Change) -> Option<Change> {
+        if let Some(entry) = self.changes.find_mut(hash, |e| *e.path == *path) {
+            return Some(std::mem::replace(&mut entry.change, change));
+        }
+        let path = path.into();
+        self.changes
+            .insert_unique(hash, Entry { hash, path, change }, |e| e.hash);
+        None
+    }
+
+    fn take(&mut self, hash: u64, which: impl Fn(&Entry) -> bool) {
+        if let Ok(entry) = self.changes.find_entry(hash, which) {
+            entry.remove();
+        }
     }
 
     /// The tree's digest once everything on its way is applied.
@@ -113,9 +173,10 @@ impl Overlay {
     pub(crate) fn roll_back(&mut self) {
         let Some(undo) = self.undo.take() else { return };
         for (path, before) in undo.changes.into_iter().rev() {
+            let hash = self.hasher.hash_one(&*path);
             match before {
-                Some(change) => drop(self.changes.insert(path, change)),
-                None => drop(self.changes.remove(&path)),
+                Some(change) => drop(self.set(hash, &path, change)),
+                None => self.take(hash, |e| e.path == path),
             }
         }
         self.order.truncate(undo.order);
@@ -124,13 +185,13 @@ impl Overlay {
 
     /// The transaction was applied: the tree has its changes now.
     pub(crate) fn applied(&mut self, zxid: i64) {
-        while self.order.front().is_some_and(|&(z, _)| z <= zxid) {
-            let Some((_, path)) = self.order.pop_front() else {
+        while let Some(&(z, hash)) = self.order.front() {
+            if z > zxid {
                 return;
-            };
-            if self.changes.get(&path).is_some_and(|c| c.zxid <= zxid) {
-                self.changes.remove(&path);
             }
+            self.order.pop_front();
+            // Another path may have the same hash, but has an entry in `order` of its own.
+            self.take(hash, |e| e.hash == hash && e.change.zxid <= zxid);
         }
     }
 
@@ -138,7 +199,7 @@ impl Overlay {
     pub(crate) fn owned_by(&self, session: i64) -> impl Iterator<Item = (&str, bool)> {
         self.changes
             .iter()
-            .filter_map(move |(path, change)| match &change.record {
+            .filter_map(move |Entry { path, change, .. }| match &change.record {
                 None => Some((&**path, false)),
                 Some(record) if record.stat.ephemeral_owner == session => Some((&**path, true)),
                 Some(_) => None,

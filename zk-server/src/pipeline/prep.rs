@@ -21,7 +21,7 @@ use crate::core::settings::Settings;
 use crate::tree::DataTree;
 use crate::tree::acls::AclList;
 use crate::tree::data_tree::{At, new_stat, owner_of};
-use crate::tree::digest;
+use crate::tree::digest::{self, Crc};
 use crate::tree::ephemeral::{EphemeralType, ttl_owner};
 use crate::tree::txn::Kind;
 
@@ -62,9 +62,9 @@ pub(crate) struct Prep<'a> {
 type Checked<T = ()> = Result<T, ErrorCode>;
 
 impl Prep<'_> {
-    /// The log record of a write: header, transaction, digest. `xid` is the client's.
-    pub(crate) fn record(&mut self, xid: i32, write: &Write<'_>, size_hint: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(size_hint + 96);
+    /// Writes the log record of a write: header, transaction, digest. `xid` is the client's; `out`
+    /// is empty.
+    pub(crate) fn record(&mut self, xid: i32, write: &Write<'_>, out: &mut Vec<u8>) {
         let mut header = TxnHeader {
             client_id: self.at.session,
             cxid: xid,
@@ -72,9 +72,9 @@ impl Prep<'_> {
             time: self.at.time,
             op: write.op().code(),
         };
-        header.write(&mut out);
+        header.write(out);
         let start = out.len();
-        match self.write(write, &mut out) {
+        match self.write(write, out) {
             // Without the list and the digest, as 3.5 wrote it: all versions delete what the tree
             // lists. A longer record would keep Java's server from starting.
             Ok(()) if out.len() > self.longest_record() && header.op == CLOSE => {
@@ -87,18 +87,17 @@ impl Prep<'_> {
                         version,
                         tree_digest,
                     }
-                    .write(&mut out);
+                    .write(out);
                 }
             }
             Err(err) => {
                 out.clear();
                 header.op = OpCode::Error.code();
-                header.write(&mut out);
+                header.write(out);
                 debug_assert_eq!(out.len(), start);
-                err.code().write(&mut out);
+                err.code().write(out);
             }
         }
-        out
     }
 
     fn write(&mut self, write: &Write<'_>, out: &mut Vec<u8>) -> Checked {
@@ -180,7 +179,7 @@ impl Prep<'_> {
             .ok_or(ErrorCode::NoNode)
     }
 
-    fn put(&mut self, path: &str, record: Option<Record>) {
+    fn put(&mut self, path: &str, record: Record) {
         self.overlay.put(self.tree, path, self.at.zxid, record);
     }
 
@@ -190,6 +189,9 @@ impl Prep<'_> {
 
     /// The list that `asked` becomes, shared with znodes that have the same.
     fn fixup(&self, asked: &[Acl<'_>]) -> Checked<Arc<AclList>> {
+        if asked == [Acl::OPEN] {
+            return Ok(AclList::open());
+        }
         let fixed = acl::fixup(&self.settings.providers, asked, self.ids)?;
         let bytes = crate::tree::acls::list_bytes(&fixed);
         Ok(match self.tree.acls().find(&bytes) {
@@ -216,7 +218,7 @@ impl Prep<'_> {
             op.path
         };
         path::validate(path).map_err(|_| ErrorCode::BadArguments)?;
-        if self.overlay.record(self.tree, path).is_some() {
+        if self.overlay.has(self.tree, path) {
             return Err(ErrorCode::NodeExists);
         }
         if self.tree.types().of(parent.stat.ephemeral_owner) == EphemeralType::Normal {
@@ -240,15 +242,18 @@ impl Prep<'_> {
         parent.children += 1;
         parent.stat.cversion = cversion;
         parent.stat.pzxid = self.at.zxid;
-        self.put(parent_path, Some(parent));
+        self.put(parent_path, parent);
         let record = Record {
             stat: new_stat(self.at, owner_of(kind, self.at.session)),
             children: 0,
             acl,
-            prefix: self.tree.prefix(path, op.data),
+            crc: Crc {
+                prefix: self.tree.prefix(path, op.data),
+                whole: 0,
+            },
             data_len: op.data.map_or(0, <[u8]>::len),
         };
-        self.put(path, Some(record));
+        self.put(path, record);
         Ok(())
     }
 
@@ -295,7 +300,7 @@ impl Prep<'_> {
             return Err(ErrorCode::NotEmpty);
         }
         op.path.write(out);
-        self.unlink(parent_path, parent, op.path);
+        self.unlink(parent_path, parent, op.path, &node);
         Ok(())
     }
 
@@ -310,15 +315,15 @@ impl Prep<'_> {
         }
         let parent = self.find(parent_path)?;
         path.write(out);
-        self.unlink(parent_path, parent, path);
+        self.unlink(parent_path, parent, path, &node);
         Ok(())
     }
 
-    fn unlink(&mut self, parent_path: &str, mut parent: Record, path: &str) {
+    fn unlink(&mut self, parent_path: &str, mut parent: Record, path: &str, node: &Record) {
         parent.children = parent.children.saturating_sub(1);
         parent.stat.pzxid = self.at.zxid;
-        self.put(parent_path, Some(parent));
-        self.put(path, None);
+        self.put(parent_path, parent);
+        self.overlay.remove(self.tree, path, self.at.zxid, node);
     }
 
     fn set_data(&mut self, op: &SetDataRequest<'_>, out: &mut Vec<u8>) -> Checked {
@@ -338,9 +343,9 @@ impl Prep<'_> {
             mzxid: self.at.zxid,
             ..node.stat
         };
-        node.prefix = self.tree.prefix(op.path, op.data);
+        node.crc.prefix = self.tree.prefix(op.path, op.data);
         node.data_len = len;
-        self.put(op.path, Some(node));
+        self.put(op.path, node);
         Ok(())
     }
 
@@ -357,7 +362,7 @@ impl Prep<'_> {
         // Java's record keeps the old list until the transaction is applied: a write behind it
         // would be checked against permissions that are gone.
         node.acl = acl;
-        self.put(op.path, Some(node));
+        self.put(op.path, node);
         Ok(())
     }
 
@@ -386,8 +391,9 @@ impl Prep<'_> {
             }
         }
         for path in &paths {
-            if let Ok(parent) = self.find(path::parent(path)) {
-                self.unlink(path::parent(path), parent, path);
+            let parent_path = path::parent(path);
+            if let (Ok(parent), Ok(node)) = (self.find(parent_path), self.find(path)) {
+                self.unlink(parent_path, parent, path, &node);
             }
         }
         if self.settings.close_session_txn {

@@ -3,9 +3,10 @@
 //! A list is kept as its jute bytes: that is how requests, transactions and snapshots carry it,
 //! and a list that two znodes share exists once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use hashbrown::HashMap;
 use proto::buf::{ReadError, Reader};
 use proto::jute::Jute;
 use proto::zk::acl::{Acl, Id};
@@ -27,7 +28,10 @@ static OPEN_LIST: LazyLock<Arc<AclList>> =
 
 /// ACLs as a jute vector.
 pub fn list_bytes(acls: &[Acl<'_>]) -> Vec<u8> {
-    let mut out = Vec::new();
+    /// Length fields and permissions of an entry.
+    const FIXED: usize = 12;
+    let size = |acl: &Acl<'_>| FIXED + acl.id.scheme.len() + acl.id.id.len();
+    let mut out = Vec::with_capacity(4 + acls.iter().map(size).sum::<usize>());
     (acls.len() as i32).write(&mut out);
     for acl in acls {
         acl.write(&mut out);
@@ -148,7 +152,7 @@ impl AclTable {
                 self.last_key
             }
         };
-        self.add_use(key);
+        *self.uses.entry(key).or_default() += 1;
         key
     }
 
@@ -180,7 +184,7 @@ impl AclTable {
         let unused: Vec<i64> = self
             .lists
             .keys()
-            .filter(|key| !self.uses.contains_key(key))
+            .filter(|key| !self.uses.contains_key(*key))
             .copied()
             .collect();
         for key in unused {

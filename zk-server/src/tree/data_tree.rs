@@ -13,7 +13,7 @@ use proto::zk::stat::{Stat, StatPersisted};
 
 use super::acls::{self, AclTable};
 use super::apply::Observer;
-use super::digest;
+use super::digest::{self, Crc};
 use super::ephemeral::{CONTAINER_OWNER, EphemeralType, EphemeralTypes, ttl_owner};
 use super::nodes::{Arena, Node, NodeId, Nodes, ROOT};
 use super::quota::{self, QuotaPrefixes, StatsTrack};
@@ -74,7 +74,9 @@ impl DataTree {
             quotas: QuotaPrefixes::default(),
             data_size: 1,
         };
-        tree.digest = tree.digest_of("", 0, &StatPersisted::default());
+        let crc = tree.crc("", 0, &StatPersisted::default());
+        tree.nodes.get_mut(ROOT).crc = crc;
+        tree.digest = crc.whole.into();
         tree
     }
 
@@ -92,11 +94,9 @@ impl DataTree {
         acl: i64,
         stat: StatPersisted,
     ) -> NodeId {
-        let prefix = self.prefix(path, data);
-        let id = self.nodes.insert(parent, path, data, acl, stat, prefix);
-        self.digest = self
-            .digest
-            .wrapping_add(self.digest_of(path, prefix, &stat));
+        let crc = self.crc(path, self.prefix(path, data), &stat);
+        let id = self.nodes.insert(parent, path, data, acl, stat, crc);
+        self.digest = self.digest.wrapping_add(crc.whole.into());
         self.data_size += (path.len() + data.map_or(0, <[u8]>::len)) as i64;
         let owner = stat.ephemeral_owner;
         match self.types.of(owner) {
@@ -117,13 +117,14 @@ impl DataTree {
         }
     }
 
-    /// What a node adds to the tree's digest.
-    pub fn digest_of(&self, path: &str, prefix: u32, stat: &StatPersisted) -> u64 {
-        if self.digest_enabled && digest::counts(path) {
+    /// The checksums of a node with this [`Self::prefix`] and stat.
+    pub fn crc(&self, path: &str, prefix: u32, stat: &StatPersisted) -> Crc {
+        let whole = if self.digest_enabled && digest::counts(path) {
             digest::finish(prefix, stat)
         } else {
             0
-        }
+        };
+        Crc { prefix, whole }
     }
 
     /// The tree's digest; `None` when `zookeeper.digest.enabled` is false.
@@ -158,12 +159,18 @@ impl DataTree {
 
     /// Changes a node and keeps the digest right.
     pub(super) fn update(&mut self, id: NodeId, path: &str, change: impl FnOnce(&mut Node)) {
-        let node = self.nodes.get(id);
-        let old = self.digest_of(path, node.prefix_crc, &node.stat);
-        change(self.nodes.get_mut(id));
-        let node = self.nodes.get(id);
-        let new = self.digest_of(path, node.prefix_crc, &node.stat);
-        self.digest = self.digest.wrapping_sub(old).wrapping_add(new);
+        let counts = self.digest_enabled && digest::counts(path);
+        let node = self.nodes.get_mut(id);
+        let old = node.crc.whole;
+        change(node);
+        if counts {
+            node.crc.whole = digest::finish(node.crc.prefix, &node.stat);
+        }
+        let new = node.crc.whole;
+        self.digest = self
+            .digest
+            .wrapping_sub(old.into())
+            .wrapping_add(new.into());
     }
 
     pub fn create(
@@ -253,8 +260,7 @@ impl DataTree {
     fn unlink(&mut self, id: NodeId, path: &str) -> i64 {
         let node = self.nodes.get(id);
         let (acl, owner, bytes) = (node.acl, node.stat.ephemeral_owner, node.data_len() as i64);
-        let old = self.digest_of(path, node.prefix_crc, &node.stat);
-        self.digest = self.digest.wrapping_sub(old);
+        self.digest = self.digest.wrapping_sub(node.crc.whole.into());
         self.data_size -= path.len() as i64 + bytes;
         self.acls.remove_use(acl);
         match self.types.of(owner) {
@@ -287,7 +293,7 @@ impl DataTree {
         let old_len = self.nodes.get(id).data_len() as i64;
         self.update(id, path, |node| {
             node.set_data(data);
-            node.prefix_crc = prefix;
+            node.crc.prefix = prefix;
             node.stat.mtime = at.time;
             node.stat.mzxid = at.zxid;
             node.stat.version = version;

@@ -289,7 +289,7 @@ impl ImageSink for Database {
                 root.set_data(node.data);
                 root.acl = node.acl;
                 root.stat = node.stat;
-                root.prefix_crc = prefix;
+                root.crc.prefix = prefix;
             });
             return Ok(());
         };

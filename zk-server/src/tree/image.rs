@@ -23,6 +23,20 @@ pub(super) struct Frozen {
     pub(super) nodes: usize,
 }
 
+impl Frozen {
+    /// What follows a node and all below it; `path` becomes that of its parent.
+    fn behind(&self, mut id: NodeId, path: &mut String) -> Option<NodeId> {
+        while id != ROOT {
+            path.truncate(path.rfind('/').unwrap_or(0));
+            if let Some(sibling) = self.arena.younger(id) {
+                return Some(sibling);
+            }
+            id = self.arena.parent(id)?;
+        }
+        None
+    }
+}
+
 impl ImageSource for Frozen {
     fn zxid(&self) -> Zxid {
         Zxid(self.zxid)
@@ -60,15 +74,17 @@ impl ImageSource for Frozen {
     fn nodes(&self, each: &mut dyn FnMut(ImageNode<'_>)) {
         let mut seen = 0;
         let mut path = String::new();
-        // (node, length of its parent's path)
-        let mut stack: Vec<(NodeId, usize)> = vec![(ROOT, 0)];
-        while let Some((id, parent_len)) = stack.pop() {
+        let mut next = Some(ROOT);
+        // Oldest first: the order of the arena, mostly, and of a tree loaded from it.
+        while let Some(id) = next {
             seen += 1;
             let node = self.arena.get(id);
-            path.truncate(parent_len);
             if id != ROOT {
                 path.push('/');
-                path.push_str(&String::from_utf8_lossy(node.name()));
+                match std::str::from_utf8(node.name()) {
+                    Ok(name) => path.push_str(name),
+                    Err(_) => path.push_str(&String::from_utf8_lossy(node.name())),
+                }
             }
             each(ImageNode {
                 path: &path,
@@ -76,8 +92,10 @@ impl ImageSource for Frozen {
                 acl: node.acl,
                 stat: node.stat,
             });
-            let len = path.len();
-            stack.extend(self.arena.children(id).map(|child| (child, len)));
+            next = self
+                .arena
+                .last_child(id)
+                .or_else(|| self.behind(id, &mut path));
         }
         debug_assert_eq!(seen, self.nodes, "the image holds every node");
     }

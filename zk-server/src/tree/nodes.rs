@@ -11,6 +11,8 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use proto::zk::stat::StatPersisted;
 
+use super::digest::Crc;
+
 const CHUNK: usize = 64;
 const NONE: u32 = u32::MAX;
 /// Set in `name_len` when the data is Java's null.
@@ -29,12 +31,12 @@ pub struct Node {
     blob: Arc<[u8]>,
     /// key in the ACL table
     pub acl: i64,
-    /// CRC of path and data: see `digest`
-    pub prefix_crc: u32,
+    pub crc: Crc,
     name_len: u32,
     parent: u32,
     first_child: u32,
     next: u32,
+    /// the first child's is the last one
     prev: u32,
     children: u32,
 }
@@ -45,7 +47,7 @@ impl Node {
             stat: StatPersisted::default(),
             blob: Arc::default(),
             acl: 0,
-            prefix_crc: 0,
+            crc: Crc::default(),
             name_len: 0,
             parent: NONE,
             first_child: NONE,
@@ -81,6 +83,13 @@ impl Node {
 
 fn blob(name: &[u8], data: Option<&[u8]>) -> Arc<[u8]> {
     let data = data.unwrap_or_default();
+    // Most fit here, and one allocation is enough for them.
+    let mut small = [0; 512];
+    if let Some(bytes) = small.get_mut(..name.len() + data.len()) {
+        bytes[..name.len()].copy_from_slice(name);
+        bytes[name.len()..].copy_from_slice(data);
+        return Arc::from(&*bytes);
+    }
     let mut bytes = Vec::with_capacity(name.len() + data.len());
     bytes.extend_from_slice(name);
     bytes.extend_from_slice(data);
@@ -112,6 +121,21 @@ impl Arena {
                 id
             })
         })
+    }
+
+    /// The child that has been there longest.
+    pub fn last_child(&self, id: NodeId) -> Option<NodeId> {
+        match self.get(id).first_child {
+            NONE => None,
+            first => Some(NodeId(self.get(NodeId(first)).prev)),
+        }
+    }
+
+    /// The sibling that was added after this one.
+    pub fn younger(&self, id: NodeId) -> Option<NodeId> {
+        let node = self.get(id);
+        let first = node.parent == NONE || self.get(NodeId(node.parent)).first_child == id.0;
+        (!first).then_some(NodeId(node.prev))
     }
 
     /// The node and all below it, parents first.
@@ -274,26 +298,27 @@ impl Nodes {
         data: Option<&[u8]>,
         acl: i64,
         stat: StatPersisted,
-        prefix_crc: u32,
+        crc: Crc,
     ) -> NodeId {
         let name = proto::zk::path::name(path);
         let id = self.take_slot();
         let above = self.arena.get_mut(parent);
         let next = std::mem::replace(&mut above.first_child, id.0);
         above.children += 1;
-        if next != NONE {
-            self.arena.get_mut(NodeId(next)).prev = id.0;
-        }
+        let last = match next {
+            NONE => id.0,
+            next => std::mem::replace(&mut self.arena.get_mut(NodeId(next)).prev, id.0),
+        };
         *self.arena.get_mut(id) = Node {
             stat,
             blob: blob(name.as_bytes(), data),
             acl,
-            prefix_crc,
+            crc,
             name_len: name.len() as u32 | if data.is_none() { NULL_DATA } else { 0 },
             parent: parent.0,
             first_child: NONE,
             next,
-            prev: NONE,
+            prev: last,
             children: 0,
         };
         let hash = self.hash(path);
@@ -311,14 +336,20 @@ impl Nodes {
         let node = std::mem::replace(self.arena.get_mut(id), Node::vacant(self.free));
         self.free = id.0;
         self.used -= 1;
-        match node.prev {
-            NONE => self.arena.get_mut(NodeId(node.parent)).first_child = node.next,
-            prev => self.arena.get_mut(NodeId(prev)).next = node.next,
+        let above = self.arena.get_mut(NodeId(node.parent));
+        above.children -= 1;
+        let first = above.first_child;
+        if first == id.0 {
+            above.first_child = node.next;
+        } else {
+            self.arena.get_mut(NodeId(node.prev)).next = node.next;
         }
-        if node.next != NONE {
-            self.arena.get_mut(NodeId(node.next)).prev = node.prev;
+        match node.next {
+            // It was the last: the first one names the new last.
+            NONE if first != id.0 => self.arena.get_mut(NodeId(first)).prev = node.prev,
+            NONE => {}
+            next => self.arena.get_mut(NodeId(next)).prev = node.prev,
         }
-        self.arena.get_mut(NodeId(node.parent)).children -= 1;
     }
 }
 
@@ -328,7 +359,14 @@ mod tests {
 
     fn add(nodes: &mut Nodes, path: &str, data: Option<&[u8]>) -> NodeId {
         let parent = nodes.find(proto::zk::path::parent(path)).unwrap();
-        nodes.insert(parent, path, data, -1, StatPersisted::default(), 0)
+        nodes.insert(
+            parent,
+            path,
+            data,
+            -1,
+            StatPersisted::default(),
+            Crc::default(),
+        )
     }
 
     #[test]
@@ -367,6 +405,35 @@ mod tests {
         assert_eq!(nodes.get(ROOT).children(), 1000);
         assert_eq!(nodes.arena().children(ROOT).count(), 1000);
         assert_eq!(nodes.arena().subtree(ROOT).count(), 1001);
+    }
+
+    #[test]
+    fn siblings_are_walked_from_both_ends() {
+        let mut nodes = Nodes::new(-1);
+        let names: Vec<String> = (0..6).map(|i| format!("/n{i}")).collect();
+        for first_gone in 0..6 {
+            for name in &names {
+                add(&mut nodes, name, None);
+            }
+            // Every order of taking them out begins with another one.
+            for gone in 0..=6 {
+                let newest: Vec<NodeId> = nodes.arena().children(ROOT).collect();
+                let mut oldest = Vec::new();
+                let mut at = nodes.arena().last_child(ROOT);
+                while let Some(id) = at {
+                    oldest.push(id);
+                    at = nodes.arena().younger(id);
+                }
+                oldest.reverse();
+                assert_eq!(newest, oldest);
+                assert_eq!(newest.len(), 6 - gone);
+                if gone < 6 {
+                    let name = &names[(first_gone + gone * 5) % 6];
+                    let id = nodes.find(name).unwrap();
+                    nodes.remove(id, name);
+                }
+            }
+        }
     }
 
     #[test]

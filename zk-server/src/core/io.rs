@@ -5,11 +5,13 @@
 //! their order. Time comes in as an argument; `Server::next_deadline` says when to send
 //! [`Input::Tick`] at the latest.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use crate::auth::Identity;
+use crate::quorum::View;
 use crate::store::epochs::Epoch;
 use crate::store::image::Image;
 use crate::tree::Database;
@@ -130,8 +132,11 @@ pub enum Mode {
 pub enum FromQuorum {
     /// Leader, learner: a quorum has logged everything up to here.
     Commit { zxid: Zxid },
-    /// Learner: the leader proposes this.
+    /// Learner: the leader proposes this. `Output::Append` follows.
     Proposal { zxid: Zxid, record: Bytes },
+    /// Learner: a proposal that came during synchronisation and was appended before the server was
+    /// there; its commit is still to come.
+    Pending { zxid: Zxid, record: Bytes },
     /// Leader: a request that came through a learner.
     Remote(RemoteRequest),
     /// Leader: a learner has heard of this session.
@@ -146,6 +151,12 @@ pub enum FromQuorum {
     Revalidated { session: i64, valid: bool },
     /// Learner: the leader has answered the oldest `sync`.
     Synced,
+    /// Leader: the configuration in force, and the last one that was proposed. Told before the first
+    /// request and whenever one of them changes.
+    Views { active: View, seen: View },
+    /// Leader: the learners that have caught up and take part in broadcast (Java:
+    /// `forwardingFollowers` that are `synced`), without the leader itself. Told when it changes.
+    SyncedLearners(BTreeSet<i64>),
 }
 
 /// What a server has to tell the rest of the ensemble.
@@ -167,6 +178,11 @@ pub enum ToQuorum {
         session: i64,
         valid: bool,
     },
+    /// Leader: the `Append` that comes next proposes this configuration.
+    Reconfig { zxid: Zxid, view: View },
+    /// This role cannot go on: the counter of zxids is used up, or the leader sent what nobody can
+    /// read. Nothing more comes out of the server.
+    Abandon { reason: String },
 }
 
 #[derive(Debug)]
@@ -179,7 +195,8 @@ pub enum Input {
     Drained { conn: ConnId },
     /// The socket is gone. The session lives on until it expires.
     Disconnected { conn: ConnId },
-    /// Every `Append` up to this zxid is on stable storage. Commits it when the server is alone.
+    /// Every `Append` up to this zxid is on stable storage. Commits it when the server is alone; in
+    /// an ensemble it is for `zab/`, and nothing follows from it here.
     Logged { zxid: Zxid },
     /// From the rest of the ensemble. A server alone gets none.
     Quorum(FromQuorum),

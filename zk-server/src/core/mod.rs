@@ -6,6 +6,7 @@ mod connect;
 mod containers;
 pub mod inspect;
 pub mod io;
+mod quorum;
 pub mod server;
 pub mod settings;
 mod snapshots;
@@ -13,5 +14,5 @@ pub mod stats;
 #[cfg(test)]
 mod stories;
 
-pub use server::{Event, Server};
+pub use server::{Event, Retired, Server};
 pub use settings::Settings;

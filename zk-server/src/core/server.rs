@@ -18,7 +18,7 @@ use crate::watch::Watches;
 
 use super::conn::{Conn, Conns, Phase, Waiting};
 use super::containers::ContainerSweep;
-use super::io::{ConnId, Input, Now, Output, Zxid};
+use super::io::{ConnId, Input, Mode, Now, Output, Zxid};
 use super::settings::Settings;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
@@ -61,8 +61,18 @@ pub enum Event {
 /// Events beyond this many between two drains are only counted.
 const MAX_EVENTS: usize = 1000;
 
+/// What is left of a server whose role is over.
+#[derive(Debug)]
+pub struct Retired {
+    /// with every committed transaction that the server knew of
+    pub database: Database,
+    /// appended, not known to be committed; in their order
+    pub unapplied: Vec<(Zxid, Bytes)>,
+}
+
 #[derive(Debug)]
 pub struct Server {
+    mode: Mode,
     pub(crate) settings: Settings,
     pub(crate) db: Database,
     pub(crate) overlay: Overlay,
@@ -94,12 +104,45 @@ impl Server {
     /// A standalone server on a restored database. Ephemerals without a session are deleted.
     pub fn new(settings: Settings, mut db: Database, now: Now) -> Self {
         db.kill_orphans();
+        let last = db.last_zxid().0;
+        Self::with(settings, Mode::Standalone, db, last, now)
+    }
+
+    /// A server in its role in an ensemble, on a database that is in step with the leader's. `epoch`
+    /// is the leader's: its first zxid is the one after `epoch << 32`.
+    pub fn serve(settings: Settings, mode: Mode, db: Database, epoch: i64, now: Now) -> Self {
+        let last = if mode == Mode::Leading {
+            epoch << 32
+        } else {
+            db.last_zxid().0
+        };
+        Self::with(settings, mode, db, last, now)
+    }
+
+    /// Ends the role: every client's connection is closed, and nothing is applied any more.
+    pub fn retire(mut self, out: &mut Vec<Output>) -> Retired {
+        let slots: Vec<u32> = self
+            .conns
+            .slots
+            .iter()
+            .map(|(slot, _)| slot as u32)
+            .collect();
+        for slot in slots {
+            self.close(slot, out);
+        }
+        Retired {
+            database: self.db,
+            unapplied: self.proposals.into_records(),
+        }
+    }
+
+    fn with(settings: Settings, mode: Mode, db: Database, last_assigned: i64, now: Now) -> Self {
         let mut tracker = SessionTracker::new(settings.tick_time_ms, now.mono_us);
         for (&id, &timeout) in db.sessions() {
             tracker.track(id, timeout);
         }
-        let last_assigned = db.last_zxid().0;
         Self {
+            mode,
             overlay: Overlay::default(),
             records: RecordBuffer::default(),
             tracker,
@@ -145,8 +188,12 @@ impl Server {
                 }
             }
             Input::Drained { conn } => self.drained(conn, out),
-            Input::Logged { zxid } => self.commit_to(zxid.0, out),
-            Input::Quorum(_) => {}
+            Input::Logged { zxid } => {
+                if self.mode == Mode::Standalone {
+                    self.commit_to(zxid.0, out);
+                }
+            }
+            Input::Quorum(told) => self.hear(told, out),
             Input::SnapshotDone { .. } => self.snapshots.done(),
             Input::Tick => {}
         }
@@ -154,6 +201,16 @@ impl Server {
         self.sweep_containers(out);
         self.wake_throttled(out);
         self.flush(out);
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Learner: the sessions that were heard of since the last call, with their timeouts, for the
+    /// answer to the leader's ping.
+    pub fn take_touched(&mut self) -> Vec<(i64, i32)> {
+        Vec::new()
     }
 
     /// When the next `Tick` must come at the latest, on the monotonic clock.

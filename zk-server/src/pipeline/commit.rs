@@ -10,7 +10,7 @@ use proto::zk::multi::MultiHeader;
 use proto::zk::response::ReplyHeader;
 
 use crate::core::conn::Waiting;
-use crate::core::io::{ConnId, Output};
+use crate::core::io::{ConnId, Output, Zxid};
 use crate::core::server::Server;
 use crate::tree::Applied;
 
@@ -50,6 +50,12 @@ impl Proposals {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// What waits, as it was appended.
+    pub(crate) fn into_records(self) -> Vec<(Zxid, Bytes)> {
+        let record = |p: Proposal| (Zxid(p.zxid), p.record);
+        self.0.into_iter().map(record).collect()
     }
 
     fn pop_to(&mut self, zxid: i64) -> Option<Proposal> {

@@ -70,6 +70,10 @@ pub enum Effect {
         session: i64,
         timeout_ms: i32,
     },
+    /// Learner: the leader asks who is alive; the answer goes back by `Learner::pong`.
+    Pinged {
+        zxid: i64,
+    },
     /// Learner: the leader's answer.
     Revalidated {
         session: i64,

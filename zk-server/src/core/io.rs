@@ -66,14 +66,15 @@ pub enum DiskOrder {
     Roll,
     /// Write a snapshot beside everything else; answered by `SnapshotDone`.
     Snapshot(Image),
-    /// Write a snapshot, synced, before anything that is ordered later; answered by `SnapshotSaved`.
+    /// The files hold this state from here on, synced, and nothing later than it: what log and
+    /// snapshots had after it goes away (a SNAP that was received). Answered by `SnapshotSaved`.
     SaveSnapshot(Image),
     /// Sync what was appended; answered by `Flushed`, also when there was nothing.
     Flush,
     /// After everything ordered before it is durable; answered by `EpochWritten`.
     WriteEpoch { which: Epoch, value: i64 },
     /// Take everything after `zxid` out of log and snapshots, then read what is left; answered by
-    /// `Reloaded`.
+    /// `Reloaded`. What is left ends before `zxid` when this server never had that transaction.
     Truncate { zxid: Zxid },
     /// Read the database back from the files; answered by `Reloaded`.
     Reload,
@@ -85,7 +86,7 @@ pub enum DiskOrder {
     },
 }
 
-/// Answers to [`DiskOrder`]s, in their order but for `SnapshotDone`.
+/// Answers to [`DiskOrder`]s, in their order but for `SnapshotDone` and `LogRead`.
 #[derive(Debug)]
 pub enum DiskDone {
     /// Every `Append` up to this zxid is on stable storage.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk};
 use super::error::StoreError;
-use super::names::{self, DAMAGED, LOG, Named, SNAPSHOT};
+use super::names::{self, DAMAGED, INSTALLING, LOG, Named, SNAPSHOT};
 use super::reader::{LogReader, Step};
 use super::snapshot;
 use super::txnlog::FILE_HEADER_LEN;
@@ -105,58 +105,91 @@ pub fn give_up(disk: &dyn Disk, path: &Path) -> Result<GivenUp, StoreError> {
     Ok(done)
 }
 
-/// Removes every transaction after `zxid`, and the snapshots that hold them. Needs a snapshot at
-/// or before it. Nothing may be writing the log.
+/// Removes every transaction after `zxid`, and the snapshots that hold them. What is left may end
+/// before `zxid`, when this server never had it. Needs a snapshot at or before it. Nothing may be
+/// writing the log.
 pub fn truncate(
     disk: &dyn Disk,
     log_dir: &Path,
     snap_dir: &Path,
     zxid: Zxid,
 ) -> Result<(), StoreError> {
-    let entries = disk
-        .list(log_dir)
-        .map_err(StoreError::io("list", log_dir))?;
-    let logs = names::sorted(log_dir, &entries, LOG);
-    let cut = |why: &str| StoreError::CannotCut {
-        zxid,
-        why: why.to_owned(),
-    };
-    let place = find_end(disk, names::logs_after(&logs, zxid), zxid)?
-        .ok_or_else(|| cut("no log holds this transaction"))?;
-    let entries = disk
-        .list(snap_dir)
-        .map_err(StoreError::io("list", snap_dir))?;
-    let snapshots = names::sorted(snap_dir, &entries, SNAPSHOT);
-    let mut has_base = false;
-    for file in snapshots.iter().filter(|f| f.zxid <= zxid) {
-        has_base = has_base || snapshot::verify(disk, &file.path).is_ok();
-    }
-    if !has_base {
-        return Err(cut("no snapshot is as old as that"));
+    let snapshots = list(disk, snap_dir, SNAPSHOT)?;
+    let mut older = snapshots.iter().filter(|f| f.zxid <= zxid).rev();
+    if !older.any(|file| snapshot::verify(disk, &file.path).is_ok()) {
+        return Err(StoreError::CannotCut {
+            zxid,
+            why: format!(
+                "no snapshot in {} is as old as that. Stop this server, empty its data folder and start \
+                 it again: the ensemble refills it",
+                snap_dir.display()
+            ),
+        });
     }
     remove_newest_first(disk, snap_dir, snapshots.iter().filter(|f| f.zxid > zxid))?;
-    remove_newest_first(disk, log_dir, logs.iter().filter(|f| f.zxid > zxid))?;
-    shorten(disk, &place.0, place.1)
+    cut_logs(disk, log_dir, zxid)
 }
 
-/// The file that holds `zxid`, and where that record ends.
-fn find_end(
+/// Whether log files or snapshots begin after `zxid`.
+pub(super) fn has_newer(
     disk: &dyn Disk,
-    logs: &[Named],
+    log_dir: &Path,
+    snap_dir: &Path,
     zxid: Zxid,
-) -> Result<Option<(PathBuf, u64)>, StoreError> {
-    for file in logs.iter().filter(|f| f.zxid <= zxid) {
-        let Ok(mut reader) = LogReader::open(disk, &file.path)? else {
-            continue;
-        };
-        while let Step::Entry = reader.advance()? {
-            let entry = reader.entry();
-            if entry.zxid() == zxid {
-                return Ok(Some((file.path.clone(), entry.end())));
-            }
+) -> Result<bool, StoreError> {
+    let newer = |files: Vec<Named>| files.last().is_some_and(|f| f.zxid > zxid);
+    Ok(newer(list(disk, log_dir, LOG)?) || newer(list(disk, snap_dir, SNAPSHOT)?))
+}
+
+/// Gives an `installing.*` snapshot its place: what is newer than it goes away first. May be done
+/// again from any point.
+pub(super) fn finish_install(
+    disk: &dyn Disk,
+    log_dir: &Path,
+    installing: &Path,
+) -> Result<(), StoreError> {
+    let snap_dir = installing.parent().unwrap_or(Path::new("."));
+    let name = installing.file_name().and_then(|n| n.to_str());
+    let name = name
+        .and_then(|n| n.strip_prefix(INSTALLING))
+        .unwrap_or_default();
+    let Some(zxid) = names::zxid_of(name, SNAPSHOT) else {
+        return set_aside_file(disk, installing).map(|_| ());
+    };
+    let snapshots = list(disk, snap_dir, SNAPSHOT)?;
+    remove_newest_first(disk, snap_dir, snapshots.iter().filter(|f| f.zxid > zxid))?;
+    cut_logs(disk, log_dir, zxid)?;
+    let path = snap_dir.join(name);
+    disk.rename(installing, &path)
+        .map_err(StoreError::io("rename", installing))?;
+    disk.sync_dir(snap_dir)
+        .map_err(StoreError::io("sync", snap_dir))
+}
+
+fn list(disk: &dyn Disk, dir: &Path, prefix: &str) -> Result<Vec<Named>, StoreError> {
+    let entries = disk.list(dir).map_err(StoreError::io("list", dir))?;
+    Ok(names::sorted(dir, &entries, prefix))
+}
+
+/// Removes the log records after `zxid`.
+fn cut_logs(disk: &dyn Disk, log_dir: &Path, zxid: Zxid) -> Result<(), StoreError> {
+    let logs = list(disk, log_dir, LOG)?;
+    remove_newest_first(disk, log_dir, logs.iter().filter(|f| f.zxid > zxid))?;
+    let Some(file) = logs.iter().rev().find(|f| f.zxid <= zxid) else {
+        return Ok(());
+    };
+    let Ok(mut reader) = LogReader::open(disk, &file.path)? else {
+        return Ok(());
+    };
+    let mut end = FILE_HEADER_LEN as u64;
+    while let Step::Entry = reader.advance()? {
+        let entry = reader.entry();
+        if entry.zxid() > zxid {
+            return shorten(disk, &file.path, end);
         }
+        end = entry.end();
     }
-    Ok(None)
+    Ok(())
 }
 
 fn remove_newest_first<'a>(

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, read_small};
 use super::error::StoreError;
+use super::names::WRITING;
+use crate::core::io::Zxid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Epoch {
@@ -63,8 +65,21 @@ fn read_file(disk: &dyn Disk, path: PathBuf) -> Result<Option<i64>, StoreError> 
 
 /// Replaces the file: afterwards it holds this number, whatever happens; before, the old one.
 pub fn write(disk: &dyn Disk, dir: &Path, epoch: Epoch, value: i64) -> Result<(), StoreError> {
-    let path = dir.join(epoch.file_name());
-    let tmp = dir.join(format!("{}.tmp", epoch.file_name()));
+    write_file(disk, dir, epoch.file_name(), value)
+}
+
+/// What a start goes by when it finds transactions of a later epoch than `currentEpoch`, here and in
+/// Java: `currentEpoch.tmp`. It goes out of use when `currentEpoch` catches up.
+pub fn write_unfinished(disk: &dyn Disk, dir: &Path, value: i64) -> Result<(), StoreError> {
+    write_file(disk, dir, UNFINISHED, value)
+}
+
+const UNFINISHED: &str = "currentEpoch.tmp";
+
+fn write_file(disk: &dyn Disk, dir: &Path, name: &str, value: i64) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    // Not Java's `.tmp`: that one has a meaning of its own and must stay until this one is in force.
+    let tmp = dir.join(format!("{WRITING}{name}"));
     if disk
         .exists(&tmp)
         .map_err(StoreError::io("look for", &tmp))?
@@ -78,6 +93,96 @@ pub fn write(disk: &dyn Disk, dir: &Path, epoch: Epoch, value: i64) -> Result<()
     disk.rename(&tmp, &path)
         .map_err(StoreError::io("rename", &tmp))?;
     disk.sync_dir(dir).map_err(StoreError::io("sync", dir))
+}
+
+/// Both epochs of a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Epochs {
+    pub current: i64,
+    pub accepted: i64,
+    /// What was missing and is there now, for the operator.
+    pub notes: Vec<String>,
+}
+
+/// What a server of an ensemble starts with, when its last transaction is `last` (Java:
+/// `QuorumPeer.loadDataBase`). Makes the files where they are missing.
+pub fn load(disk: &dyn Disk, dir: &Path, last: Zxid) -> Result<Epochs, StoreError> {
+    let mut notes = Vec::new();
+    let of_last = last.0 >> 32;
+    let mut current = match read(disk, dir, Epoch::Current)? {
+        Some(current) => current,
+        None => {
+            write(disk, dir, Epoch::Current, of_last)?;
+            notes.push(missing(Epoch::Current, of_last));
+            of_last
+        }
+    };
+    if of_last > current {
+        let unfinished = read_unfinished(disk, dir, Epoch::Current);
+        let value = match unfinished {
+            Ok(Some(epoch)) => epoch.max(of_last),
+            // cut off while it was being written
+            Err(StoreError::BadEpoch { .. }) => of_last,
+            Ok(None) if was_updating(disk, dir)? => of_last,
+            Ok(None) => {
+                return Err(StoreError::OldEpoch {
+                    dir: dir.to_owned(),
+                    current,
+                    last,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        write(disk, dir, Epoch::Current, value)?;
+        notes.push(format!(
+            "The server ended after it had got transactions of a new epoch and before it had noted the \
+             epoch. Setting current epoch to {value}."
+        ));
+        current = value;
+    }
+    let accepted = match read(disk, dir, Epoch::Accepted)? {
+        Some(accepted) => accepted,
+        None => {
+            let value = of_last.max(current);
+            write(disk, dir, Epoch::Accepted, value)?;
+            notes.push(missing(Epoch::Accepted, value));
+            value
+        }
+    };
+    if accepted >= current {
+        return Ok(Epochs {
+            current,
+            accepted,
+            notes,
+        });
+    }
+    // A Java server that could not rename its file has gone on with the new epoch in memory.
+    match read_unfinished(disk, dir, Epoch::Accepted) {
+        Ok(Some(accepted)) if accepted >= current => {
+            write(disk, dir, Epoch::Accepted, accepted)?;
+            notes.push(format!(
+                "Took the accepted epoch {accepted} from acceptedEpoch.tmp"
+            ));
+            Ok(Epochs {
+                current,
+                accepted,
+                notes,
+            })
+        }
+        _ => Err(StoreError::OldAcceptedEpoch {
+            dir: dir.to_owned(),
+            current,
+            accepted,
+        }),
+    }
+}
+
+fn missing(epoch: Epoch, value: i64) -> String {
+    format!(
+        "{} not found! Creating with a reasonable default of {value}. This should only happen when you \
+         are upgrading your installation",
+        epoch.file_name()
+    )
 }
 
 #[cfg(test)]
@@ -99,5 +204,51 @@ mod tests {
         assert_eq!(get().unwrap(), Some(12));
         std::fs::write(dir.path().join("currentEpoch"), "").unwrap();
         assert!(matches!(get(), Err(StoreError::BadEpoch { .. })));
+    }
+
+    fn found(dir: &Path, last: i64) -> Result<(i64, i64), StoreError> {
+        load(&RealDisk, dir, Zxid(last)).map(|e| (e.current, e.accepted))
+    }
+
+    #[test]
+    fn missing_files_follow_from_the_last_transaction() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(found(dir.path(), 0x3_0000_0007).unwrap(), (3, 3));
+        assert_eq!(
+            read(&RealDisk, dir.path(), Epoch::Accepted).unwrap(),
+            Some(3)
+        );
+        std::fs::remove_file(dir.path().join("acceptedEpoch")).unwrap();
+        std::fs::write(dir.path().join("currentEpoch"), "5").unwrap();
+        assert_eq!(found(dir.path(), 0x3_0000_0007).unwrap(), (5, 5));
+    }
+
+    #[test]
+    fn a_transaction_of_a_later_epoch_needs_a_note_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        put("currentEpoch", "1");
+        put("acceptedEpoch", "4");
+        let last = 0x2_0000_0001;
+        assert!(matches!(
+            found(dir.path(), last),
+            Err(StoreError::OldEpoch { .. })
+        ));
+        write_unfinished(&RealDisk, dir.path(), 2).unwrap();
+        assert_eq!(found(dir.path(), last).unwrap(), (2, 4));
+        put("currentEpoch", "1");
+        put("currentEpoch.tmp", "");
+        assert_eq!(found(dir.path(), last).unwrap(), (2, 4));
+        put("currentEpoch", "1");
+        std::fs::remove_file(dir.path().join("currentEpoch.tmp")).unwrap();
+        put("updatingEpoch", "");
+        assert_eq!(found(dir.path(), last).unwrap(), (2, 4));
+        put("acceptedEpoch", "1");
+        assert!(matches!(
+            found(dir.path(), last),
+            Err(StoreError::OldAcceptedEpoch { .. })
+        ));
+        put("acceptedEpoch.tmp", "3");
+        assert_eq!(found(dir.path(), last).unwrap(), (2, 3));
     }
 }

@@ -73,6 +73,30 @@ pub enum StoreError {
     #[error("cannot cut the log to 0x{:x}: {why}", zxid.0)]
     CannotCut { zxid: Zxid, why: String },
 
+    /// Java says the first half.
+    #[error(
+        "The current epoch, {current:x}, is older than the last zxid, 0x{:x}, in {dir}: files of \
+         different servers or times were put together. Restore them from one copy, or empty the folder \
+         and let the ensemble refill it; if the transactions are known to be right, write {} into the \
+         file currentEpoch",
+        last.0, last.0 >> 32
+    )]
+    OldEpoch {
+        dir: PathBuf,
+        current: i64,
+        last: Zxid,
+    },
+
+    #[error(
+        "The accepted epoch, {accepted:x} is less than the current epoch, {current:x}, in {dir}: restore \
+         both files from one copy, or write {current} into the file acceptedEpoch"
+    )]
+    OldAcceptedEpoch {
+        dir: PathBuf,
+        current: i64,
+        accepted: i64,
+    },
+
     #[error("{path} holds {text:?} instead of an epoch; write the epoch's number into it")]
     BadEpoch { path: PathBuf, text: String },
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::cut;
 use super::disk::Disk;
 use super::error::StoreError;
+use super::image::Image;
 use super::names::{self, LOG, Named, SNAPSHOT};
 use super::purge;
 use super::recover::{Recovered, Recovery, Replay, Rules};
@@ -214,6 +215,28 @@ impl Store {
         each: &mut dyn FnMut(&Named),
     ) -> Result<Vec<PathBuf>, StoreError> {
         purge::purge(&*self.disk, &self.log_dir, &self.snap_dir, retain, each)
+    }
+
+    /// The last transaction that was appended or found.
+    pub fn last_zxid(&self) -> Option<Zxid> {
+        self.log.last_zxid()
+    }
+
+    /// This state takes the place of everything in the folder: what log and snapshots have after it
+    /// goes away, and the next append follows it.
+    pub fn install(&mut self, image: &Image) -> Result<(), StoreError> {
+        let zxid = image.0.zxid();
+        self.log.close()?;
+        let newer = cut::has_newer(&*self.disk, &self.log_dir, &self.snap_dir, zxid)?
+            || self.log.last_zxid().is_some_and(|last| last > zxid);
+        if newer {
+            let path = self.snapshots.write_named(&*image.0, names::INSTALLING)?;
+            cut::finish_install(&*self.disk, &self.log_dir, &path)?;
+        } else {
+            self.snapshots.write(&*image.0)?;
+        }
+        self.log = new_log(&self.disk, &self.log_dir, &self.config, Some(zxid));
+        Ok(())
     }
 
     /// Removes every transaction after `zxid`; the caller recovers anew afterwards.

@@ -17,6 +17,7 @@
 //! | [`cut`] | giving up the end of the log, with a copy kept | `FileTxnLog.truncate` |
 //! | [`purge`] | removing what no start needs | `PurgeTxnLog` |
 //! | [`epochs`] | `currentEpoch`, `acceptedEpoch` | `QuorumPeer` |
+//! | [`orders`] | carrying out what the core asks for | `SyncRequestProcessor` |
 //! | [`toolkit`] | what the command line tools print | `TxnLogToolkit`, `SnapshotFormatter` |
 //! | [`facade`] | [`Store`]: all of it for the log thread | `FileTxnSnapLog` |
 
@@ -35,11 +36,15 @@ mod golden_tests;
 pub mod image;
 pub mod lock;
 pub mod names;
+#[cfg(test)]
+mod order_tests;
+pub mod orders;
 pub mod purge;
 pub mod reader;
 pub mod real;
 pub mod record;
 pub mod recover;
+mod restoring;
 pub mod scan;
 pub mod snapshot;
 #[cfg(test)]
@@ -53,6 +58,8 @@ pub use disk::{Disk, DiskFile};
 pub use error::StoreError;
 pub use facade::{Store, StoreConfig};
 pub use lock::FolderLock;
+pub use orders::{Beside, Job, Loaded, Worker};
 pub use real::RealDisk;
 pub use recover::{Recovered, Replay};
+pub use restoring::DatabaseSettings;
 pub use snapshot::{Compression, Snapshots};

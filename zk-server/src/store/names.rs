@@ -1,8 +1,8 @@
 //! File names of the `version-2` folder (Java: `persistence.Util`, `FileTxnLog.getLogFiles`).
 //!
 //! Java takes `log.5.bak` for a log of zxid 5: whatever we put beside its files must begin
-//! otherwise. Ours are `writing.*` (not finished; removed at the next start) and `damaged.*`
-//! (kept for the operator, never read).
+//! otherwise. Ours are `writing.*` (not finished; removed at the next start), `installing.*` (finished
+//! at the next start) and `damaged.*` (kept for the operator, never read).
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,9 @@ pub const LOG: &str = "log";
 pub const SNAPSHOT: &str = "snapshot";
 /// What files begin with that are not finished.
 pub const WRITING: &str = "writing.";
+/// A snapshot that is whole and takes the place of everything else in the folder: what follows it
+/// in logs and snapshots goes away before it gets its own name.
+pub const INSTALLING: &str = "installing.";
 /// What files begin with that a repair has set aside.
 pub const DAMAGED: &str = "damaged.";
 

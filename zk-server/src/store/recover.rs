@@ -13,7 +13,7 @@ use super::cut;
 use super::disk::{Access, Disk};
 use super::error::StoreError;
 use super::image::{Image, ImageSink};
-use super::names::{self, LOG, Named, SNAPSHOT, WRITING};
+use super::names::{self, INSTALLING, LOG, Named, SNAPSHOT, WRITING};
 use super::reader::{LogReader, Step, Tail};
 use super::scan::{DamagedFile, LogScan, ScanStep};
 use super::snapshot::{self, Loaded, Snapshots};
@@ -66,6 +66,7 @@ pub(super) struct Recovery<'a> {
 impl Recovery<'_> {
     pub(super) fn run(mut self, replay: &mut dyn Replay) -> Result<Recovered, StoreError> {
         self.remove_unfinished()?;
+        self.finish_install()?;
         let trust_empty = self.take_initialize_file()? || self.rules.db_autocreate;
         let base = self.load_snapshot(replay)?;
         if let Some((loaded, path)) = base {
@@ -120,6 +121,19 @@ impl Recovery<'_> {
                 self.disk
                     .remove(&path)
                     .map_err(StoreError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A leader's state that this server had taken over when it ended: nothing older counts.
+    fn finish_install(&mut self) -> Result<(), StoreError> {
+        let dir = self.snap_dir;
+        for entry in self.disk.list(dir).map_err(StoreError::io("list", dir))? {
+            if entry.name.starts_with(INSTALLING) {
+                let path = dir.join(entry.name);
+                cut::finish_install(self.disk, self.log_dir, &path)?;
+                self.note(format!("finished what {} had begun", path.display()));
             }
         }
         Ok(())
@@ -199,7 +213,9 @@ impl Recovery<'_> {
                 break;
             }
         }
-        if scan.last() >= file.zxid && scan.gaps().is_empty() {
+        // A snapshot of a transaction that no log has was a leader's.
+        let has_it = scan.last() == file.zxid || file.zxid.0 & 0xffff_ffff == 0;
+        if has_it && scan.last() >= file.zxid && scan.gaps().is_empty() {
             return Ok(());
         }
         Err(StoreError::NoValidSnapshot {

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::disk::Disk;
 use super::error::StoreError;
-use super::names::{self, LOG, Named};
+use super::names::{self, LOG, Named, SNAPSHOT};
 use super::reader::{Damage, Entry, LogReader, Step};
 use crate::core::io::Zxid;
 
@@ -151,4 +153,61 @@ impl<'d> LogScan<'d> {
 /// Whether nothing can be missing between the two: the next of the epoch, or a newer epoch.
 fn follows(last: Zxid, next: Zxid) -> bool {
     next.0 == last.0 + 1 || next.0 >> 32 > last.0 >> 32
+}
+
+/// The transactions after `after` up to `last`, beginning with the last one at or before `after`.
+/// Nothing when the files do not reach back so far, when anything is missing or damaged between, or
+/// when it is more than `limit` bytes: a learner that is told of a part would lose the rest.
+///
+/// Every snapshot is of a transaction that this server had. One that the log lacks was the leader's,
+/// and so the log has a gap there that its epochs may hide.
+pub fn records_from(
+    disk: &dyn Disk,
+    dir: &Path,
+    snap_dir: &Path,
+    after: Zxid,
+    last: Zxid,
+    limit: u64,
+) -> Result<Vec<(Zxid, Bytes)>, StoreError> {
+    let mut scan = LogScan::new(disk, dir, after)?;
+    let Some(first) = scan.files.first().filter(|f| f.zxid <= after) else {
+        return Ok(Vec::new());
+    };
+    scan.last = Zxid(first.zxid.0 - 1);
+    let mut records: Vec<(Zxid, Bytes)> = Vec::new();
+    let mut bytes = 0;
+    while scan.last < last {
+        match scan.advance()? {
+            ScanStep::Entry => {}
+            ScanStep::End => break,
+            ScanStep::Damaged(_) => return Ok(Vec::new()),
+        }
+        let Some((_, entry)) = scan.entry() else {
+            break;
+        };
+        if entry.zxid() <= after {
+            records.clear();
+            bytes = 0;
+        }
+        bytes += entry.bytes.len() as u64;
+        if bytes > limit {
+            return Ok(Vec::new());
+        }
+        records.push((entry.zxid(), Bytes::copy_from_slice(entry.bytes)));
+    }
+    let entries = disk
+        .list(snap_dir)
+        .map_err(StoreError::io("list", snap_dir))?;
+    let skipped = |zxid: Zxid| {
+        zxid > after
+            && zxid < scan.last
+            && zxid.0 & 0xffff_ffff != 0
+            && records.binary_search_by_key(&zxid, |r| r.0).is_err()
+    };
+    let mut snapshots = names::sorted(snap_dir, &entries, SNAPSHOT).into_iter();
+    let missing = scan.gaps.iter().any(|&(_, next)| next > after);
+    if missing || snapshots.any(|f| skipped(f.zxid)) {
+        records.clear();
+    }
+    Ok(records)
 }

@@ -225,6 +225,12 @@ impl Database {
         }
     }
 
+    /// The folder was empty and must not be trusted to be so: this server has less than any other
+    /// (Java: `db.autocreate=false`, a last zxid of -1).
+    pub fn distrust(&mut self) {
+        self.last_zxid = -1;
+    }
+
     pub fn tree(&self) -> &DataTree {
         &self.tree
     }

@@ -125,6 +125,19 @@ impl Snapshots {
         })
     }
 
+    /// Writes the same under a name that no loader takes for a snapshot.
+    pub fn write_named(
+        &self,
+        image: &dyn ImageSource,
+        before: &str,
+    ) -> Result<PathBuf, StoreError> {
+        let name = names::snapshot_name(image.zxid(), self.compression.suffix());
+        let path = self.dir.join(format!("{before}{name}"));
+        let writing = self.dir.join(format!("{}{name}", names::WRITING));
+        self.write_as(image, &writing, &path)?;
+        Ok(path)
+    }
+
     fn write_as(
         &self,
         image: &dyn ImageSource,

@@ -10,7 +10,7 @@ use crate::auth::digest::Algorithm;
 
 use super::error::ConfigError;
 use super::flags::JvmFlags;
-use super::quorum::{QuorumConfig, Role, peer_role};
+use super::quorum::{QuorumConfig, Role};
 use super::resolve::Resolved;
 
 /// The texts that a configuration is made of.
@@ -319,7 +319,7 @@ fn ensemble(set: &mut Resolved, dynamic: Option<&Properties>) -> Result<QuorumCo
         None => QuorumConfig::parse(set.file(), false, multi)?,
     };
     let role = set.text("peerType");
-    if peer_role(&role).is_none() {
+    if Role::parse(&role).is_none() {
         return Err(ConfigError::invalid(format!(
             "{}: Unrecognised peertype: write participant or observer.",
             at(set, "peerType")

@@ -32,6 +32,10 @@ pub enum PeerInput {
         link: LinkId,
         packet: QuorumPacket,
     },
+    /// The last byte of what `SendSnapshot` asked for has been written.
+    SnapshotSent {
+        link: LinkId,
+    },
     /// What `ReceiveSnapshot` asked for.
     Snapshot {
         link: LinkId,
@@ -69,8 +73,11 @@ pub enum PeerOutput {
         link: LinkId,
         image: Image,
     },
+    /// A snapshot as of `zxid` comes next: answered by `Snapshot` with a database of that zxid, or
+    /// by `Gone`, also when the stream stands still for `initLimit`.
     ReceiveSnapshot {
         link: LinkId,
+        zxid: i64,
     },
     Close {
         link: LinkId,

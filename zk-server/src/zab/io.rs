@@ -22,13 +22,17 @@ pub enum Effect {
         link: LinkId,
         packet: QuorumPacket,
     },
-    /// Leader: stream the database as it is now, then Java's signature. Follows a `Snap` packet.
+    /// Leader: stream the database as it is now, then Java's signature. Follows a `Snap` packet;
+    /// answered by `snapshot_sent`.
     SendSnapshot {
         link: LinkId,
     },
-    /// Learner: what comes next on the link is a snapshot, not a packet.
+    /// Learner: what comes next on the link is a snapshot as of `zxid`, not a packet. Answered by
+    /// `snapshot`, or by `gone` also when nothing more comes for `initLimit`: a learner can't see
+    /// how far the stream is.
     ReceiveSnapshot {
         link: LinkId,
+        zxid: i64,
     },
     Close {
         link: LinkId,

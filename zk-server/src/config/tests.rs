@@ -107,6 +107,9 @@ fn noted_keys_are_accepted_with_their_note() {
         if name.starts_with("server.") {
             continue; // a property whose line in zoo.cfg would be one of an ensemble, in Java too
         }
+        if name == "version" {
+            continue; // any other text refuses the start, as in Java
+        }
         let config = with(&format!("{name}={}\n", other_value(key))).unwrap();
         let noted = |note: &&String| note.contains(why) && note.contains("zoo.cfg, line 3");
         assert!(

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use proto::buf::Reader;
 use proto::jute::Jute;
@@ -20,6 +21,9 @@ use super::{RawConn, Received, frame, plain_connect};
 pub struct ZkClient {
     conn: RawConn,
     pub session: i64,
+    password: [u8; 16],
+    /// newest zxid that a server has told
+    zxid: i64,
     next_xid: i32,
 }
 
@@ -27,24 +31,61 @@ pub struct ZkClient {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone;
 
+/// What a session needs to go on elsewhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ticket {
+    pub session: i64,
+    password: [u8; 16],
+    zxid: i64,
+}
+
 impl ZkClient {
     /// Opens a session with that timeout, in milliseconds.
     pub fn connect(addr: SocketAddr, timeout: i32) -> Result<Self, Gone> {
-        let mut conn = RawConn::open(addr).map_err(|_| Gone)?;
+        let conn = RawConn::open(addr).map_err(|_| Gone)?;
+        Self::handshake(conn, &Ticket::default(), timeout)
+    }
+
+    /// Goes on with a session, or opens one when the ticket is a new one. `limit` is for each wait.
+    /// A session that has expired comes back as 0.
+    pub fn resume(
+        addr: SocketAddr,
+        ticket: &Ticket,
+        timeout: i32,
+        limit: Duration,
+    ) -> Result<Self, Gone> {
+        let conn = RawConn::open_within(addr, limit).map_err(|_| Gone)?;
+        Self::handshake(conn, ticket, timeout)
+    }
+
+    fn handshake(mut conn: RawConn, ticket: &Ticket, timeout: i32) -> Result<Self, Gone> {
         conn.send(&plain_connect(&ConnectRequest {
             timeout,
-            password: Some(&[0; 16]),
+            last_zxid_seen: ticket.zxid,
+            session_id: ticket.session,
+            password: Some(&ticket.password),
             ..ConnectRequest::default()
         }));
         let Received::Frame(answer) = conn.receive() else {
             return Err(Gone);
         };
         let response = ConnectResponse::from_bytes(&answer).map_err(|_| Gone)?;
+        let password = response.password.and_then(|p| p.try_into().ok());
         Ok(Self {
             conn,
             session: response.session_id,
+            password: password.unwrap_or_default(),
+            zxid: ticket.zxid,
             next_xid: 1,
         })
+    }
+
+    pub fn ticket(&self) -> Ticket {
+        Ticket {
+            session: self.session,
+            password: self.password,
+            zxid: self.zxid,
+        }
     }
 
     /// Sends a request without waiting for its reply.
@@ -61,6 +102,7 @@ impl ZkClient {
             };
             let mut r = Reader::new(&answer);
             let header = ReplyHeader::read(&mut r).map_err(|_| Gone)?;
+            self.zxid = self.zxid.max(header.zxid);
             if header.xid != proto::zk::op::xid::NOTIFICATION {
                 return Ok((header.err, r.rest().to_vec()));
             }

@@ -2,10 +2,14 @@
 //! client that sees every byte, and the oracle that compares two servers.
 
 mod client;
+mod ensemble;
+mod load;
 pub mod oracle;
 mod raw;
 mod server;
 
-pub use client::{Gone, ZkClient, Znode};
+pub use client::{Gone, Ticket, ZkClient, Znode};
+pub use ensemble::{Ensemble, Kind};
+pub use load::{Load, Report};
 pub use raw::{RawConn, Received, frame, plain_connect};
 pub use server::{ZkConfig, ZkServer, four_letter};

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use proto::jute::Jute;
 use proto::zk::request::{ConnectRequest, RequestHeader};
@@ -20,16 +21,21 @@ pub enum Received {
     Frame(Vec<u8>),
     /// The server has closed the connection.
     Closed,
-    /// Nothing came for [`LIMIT`].
+    /// Nothing came for as long as it waits.
     Silence,
 }
 
 impl RawConn {
     pub fn open(addr: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(addr)?;
+        Self::open_within(addr, LIMIT)
+    }
+
+    /// One that gives up connecting, writing and each read after `limit`.
+    pub fn open_within(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let socket = TcpStream::connect_timeout(&addr, limit)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(LIMIT))?;
-        socket.set_write_timeout(Some(LIMIT))?;
+        socket.set_read_timeout(Some(limit))?;
+        socket.set_write_timeout(Some(limit))?;
         Ok(Self { socket })
     }
 

@@ -149,9 +149,9 @@ pub fn four_letter(addr: SocketAddr, word: &str) -> String {
     ask(addr, word, LIMIT)
 }
 
-fn ask(addr: SocketAddr, word: &str, limit: Duration) -> String {
+pub(super) fn ask(addr: SocketAddr, word: &str, limit: Duration) -> String {
     let answer = || -> std::io::Result<String> {
-        let mut socket = TcpStream::connect(addr)?;
+        let mut socket = TcpStream::connect_timeout(&addr, limit)?;
         socket.set_read_timeout(Some(limit))?;
         socket.write_all(word.as_bytes())?;
         let mut bytes = Vec::new();

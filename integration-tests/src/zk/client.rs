@@ -39,6 +39,13 @@ pub struct Ticket {
     zxid: i64,
 }
 
+impl Ticket {
+    /// newest zxid that the session has seen
+    pub fn zxid(&self) -> i64 {
+        self.zxid
+    }
+}
+
 impl ZkClient {
     /// Opens a session with that timeout, in milliseconds.
     pub fn connect(addr: SocketAddr, timeout: i32) -> Result<Self, Gone> {
@@ -106,6 +113,32 @@ impl ZkClient {
             if header.xid != proto::zk::op::xid::NOTIFICATION {
                 return Ok((header.err, r.rest().to_vec()));
             }
+        }
+    }
+
+    /// A request with an xid that has a meaning of its own; its reply is passed over by
+    /// [`ZkClient::wait_event`].
+    pub fn send_special<'a>(&mut self, xid: i32, op: OpCode, body: &impl Jute<'a>) {
+        self.conn.send(&frame(xid, op.code(), &body.to_vec()));
+    }
+
+    /// Waits for a watch event; false when there was only silence, which a ping has broken.
+    pub fn wait_event(&mut self) -> Result<bool, Gone> {
+        match self.conn.receive() {
+            Received::Frame(answer) => {
+                let header = ReplyHeader::from_bytes(&answer).map_err(|_| Gone)?;
+                let event = header.xid == proto::zk::op::xid::NOTIFICATION;
+                if !event {
+                    self.zxid = self.zxid.max(header.zxid);
+                }
+                Ok(event)
+            }
+            Received::Silence => {
+                self.conn
+                    .send(&frame(proto::zk::op::xid::PING, OpCode::Ping.code(), &[]));
+                Ok(false)
+            }
+            Received::Closed => Err(Gone),
         }
     }
 

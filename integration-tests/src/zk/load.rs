@@ -18,6 +18,7 @@ use proto::zk::request::PathWatchRequest;
 use proto::zk::response::{GetChildrenResponse, GetDataResponse};
 
 use super::oracle::{Acls, Request};
+use super::watcher::Watcher;
 use super::{Gone, Ticket, ZkClient};
 use crate::proc::wait_until;
 
@@ -29,9 +30,13 @@ const NODE_EXISTS: i32 = -110;
 #[derive(Debug)]
 pub struct Load {
     writers: Vec<JoinHandle<Report>>,
+    watchers: Vec<Watcher>,
     stop: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
 }
+
+/// Its data is a number that the first writer raises; watched by a client of each server.
+const BEAT: &str = "/load/beat";
 
 /// What one writer knows.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub struct Report {
     acknowledged: BTreeSet<u64>,
     /// the last that was asked for
     attempted: u64,
+    /// the last number in [`BEAT`] that was acknowledged
+    beat: u64,
     pub session: i64,
     /// sessions that were lost
     pub expired: u64,
@@ -72,6 +79,13 @@ impl Load {
         };
         let load = Self {
             writers: (0..writers).map(start).collect(),
+            watchers: (0..addrs.len())
+                .map(|turn| {
+                    let mut addrs = addrs.to_vec();
+                    addrs.rotate_left(turn);
+                    Watcher::start(addrs, BEAT, timeout)
+                })
+                .collect(),
             stop: stop.clone(),
             written: written.clone(),
         };
@@ -92,10 +106,17 @@ impl Load {
         });
     }
 
+    /// Ends the writers, and the watchers when they have seen the last change.
+    #[track_caller]
     pub fn stop(self) -> Vec<Report> {
         self.stop.store(true, Ordering::Relaxed);
         let join = |writer: JoinHandle<Report>| writer.join().expect("a writer");
-        self.writers.into_iter().map(join).collect()
+        let mut reports: Vec<Report> = self.writers.into_iter().map(join).collect();
+        let beat = reports[0].beat;
+        for watcher in self.watchers {
+            reports[0].expired += watcher.finish(beat);
+        }
+        reports
     }
 }
 
@@ -124,6 +145,7 @@ impl Writer {
                 writer,
                 acknowledged: BTreeSet::new(),
                 attempted: 0,
+                beat: 0,
                 session: 0,
                 expired: 0,
                 longest_gap: Duration::ZERO,
@@ -182,6 +204,13 @@ impl Writer {
             return Err(Gone);
         }
         self.report.acknowledged.insert(n);
+        if self.report.writer == 0 {
+            let set = Request::set(BEAT, Some(n.to_string().as_bytes()), -1);
+            if client.call(OpCode::SetData, &set.body)?.0 != 0 {
+                return Err(Gone);
+            }
+            self.report.beat = n;
+        }
         self.written.fetch_add(1, Ordering::Relaxed);
         let gap = self.last.elapsed();
         if n > 1 {

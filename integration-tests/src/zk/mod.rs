@@ -7,6 +7,7 @@ mod load;
 pub mod oracle;
 mod raw;
 mod server;
+mod watcher;
 
 pub use client::{Gone, Ticket, ZkClient, Znode};
 pub use ensemble::{Ensemble, Kind};

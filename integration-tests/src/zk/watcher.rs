@@ -24,14 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One watcher of `path`, whose data is a number that only grows.
 #[derive(Debug)]
-pub struct Watcher {
+pub(super) struct Watcher {
     thread: JoinHandle<u64>,
     stop: Arc<AtomicBool>,
     seen: Arc<AtomicU64>,
 }
 
 impl Watcher {
-    pub fn start(addrs: Vec<SocketAddr>, path: &str, timeout: i32) -> Self {
+    pub(super) fn start(addrs: Vec<SocketAddr>, path: &str, timeout: i32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(AtomicU64::new(0));
         let mut state = State {
@@ -58,7 +58,7 @@ impl Watcher {
 
     /// Waits until the watch has told of `value`; gives how many sessions were lost on the way.
     #[track_caller]
-    pub fn finish(self, value: u64) -> u64 {
+    pub(super) fn finish(self, value: u64) -> u64 {
         wait_until("a watch to tell of the last change", || {
             self.seen.load(Ordering::Relaxed) >= value
         });

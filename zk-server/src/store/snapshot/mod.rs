@@ -11,6 +11,7 @@ mod input;
 mod load;
 mod output;
 mod snappy;
+pub mod wire;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -53,35 +53,61 @@ pub(super) fn write(
 }
 
 fn body(out: &mut Output, image: &dyn ImageSource) -> io::Result<()> {
-    out.buf.extend_from_slice(MAGIC);
-    VERSION.write(&mut out.buf);
-    DB_ID.write(&mut out.buf);
+    let mut buf = std::mem::take(&mut out.buf);
+    buf.extend_from_slice(MAGIC);
+    VERSION.write(&mut buf);
+    DB_ID.write(&mut buf);
+    let result = tree(&mut buf, image, &mut |buf| {
+        if buf.len() >= CHUNK {
+            out.take(buf)?;
+            buf.clear();
+        }
+        Ok(())
+    });
+    out.buf = buf;
+    result
+}
+
+/// Sessions, ACL table, nodes and the "/" that ends them (Java: `SerializeUtils.serializeSnapshot`).
+/// `drain` is offered the buffer after every entry; nothing more is written after its first error.
+pub(super) fn tree(
+    buf: &mut Vec<u8>,
+    image: &dyn ImageSource,
+    drain: &mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
     // The visitors cannot stop early: after an error they do nothing more.
     let mut result = Ok(());
-    (image.session_count() as i32).write(&mut out.buf);
-    image.sessions(&mut |id, timeout| {
-        id.write(&mut out.buf);
-        timeout.write(&mut out.buf);
-        out.drain_into(&mut result);
-    });
-    (image.acl_count() as i32).write(&mut out.buf);
-    image.acls(&mut |key, acl| {
-        key.write(&mut out.buf);
-        (acl.len() as i32).write(&mut out.buf);
-        for entry in acl {
-            entry.write(&mut out.buf);
+    let mut offer = |buf: &mut Vec<u8>| {
+        if result.is_ok() {
+            result = drain(buf);
+        } else {
+            buf.clear();
         }
-        out.drain_into(&mut result);
+    };
+    (image.session_count() as i32).write(buf);
+    image.sessions(&mut |id, timeout| {
+        id.write(buf);
+        timeout.write(buf);
+        offer(buf);
+    });
+    (image.acl_count() as i32).write(buf);
+    image.acls(&mut |key, acl| {
+        key.write(buf);
+        (acl.len() as i32).write(buf);
+        for entry in acl {
+            entry.write(buf);
+        }
+        offer(buf);
     });
     image.nodes(&mut |node| {
-        node.path.write(&mut out.buf);
-        node.data.write(&mut out.buf);
-        node.acl.write(&mut out.buf);
-        node.stat.write(&mut out.buf);
-        out.drain_into(&mut result);
+        node.path.write(buf);
+        node.data.write(buf);
+        node.acl.write(buf);
+        node.stat.write(buf);
+        offer(buf);
     });
     result?;
-    "/".write(&mut out.buf);
+    "/".write(buf);
     Ok(())
 }
 
@@ -99,23 +125,21 @@ struct Output {
 }
 
 impl Output {
-    fn drain_into(&mut self, result: &mut io::Result<()>) {
-        if result.is_err() {
-            self.buf.clear();
-        } else if self.buf.len() >= CHUNK {
-            *result = self.drain();
-        }
+    fn drain(&mut self) -> io::Result<()> {
+        let mut buf = std::mem::take(&mut self.buf);
+        self.take(&buf)?;
+        buf.clear();
+        self.buf = buf;
+        Ok(())
     }
 
-    fn drain(&mut self) -> io::Result<()> {
-        self.adler.write(&self.buf);
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.adler.write(bytes);
         match &mut self.stream {
-            Stream::Plain(w) => w.write_all(&self.buf)?,
-            Stream::Gzip(w) => w.write_all(&self.buf)?,
-            Stream::Snappy(w) => w.write_all(&self.buf)?,
+            Stream::Plain(w) => w.write_all(bytes),
+            Stream::Gzip(w) => w.write_all(bytes),
+            Stream::Snappy(w) => w.write_all(bytes),
         }
-        self.buf.clear();
-        Ok(())
     }
 
     fn seal(&mut self) -> io::Result<()> {

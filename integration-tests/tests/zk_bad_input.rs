@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use integration_tests::proc::{LIMIT, wait_until};
+use integration_tests::proc::{LIMIT, Port, wait_until};
 use integration_tests::rng::{Rng, seed};
 use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
 
@@ -129,6 +129,35 @@ fn half_open_connections_time_out() {
         expired.contains("zk_sessionless_connections_expired\t3\n"),
         "{expired}"
     );
+    still_serves(&server);
+}
+
+#[test]
+fn silent_connections_do_not_block_the_admin_server() {
+    let admin = Port::reserve();
+    let port = format!("admin.serverPort={}", admin.number());
+    let on = ["admin.enableServer=true", "admin.serverAddress=127.0.0.1"];
+    let (_dir, server) = server(&[on[0], on[1], &port]);
+    wait_until("the AdminServer", || {
+        TcpStream::connect(admin.addr()).is_ok()
+    });
+    let said = [
+        &b""[..],
+        b"GET /comm",
+        b"POST /commands HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+    ];
+    let mut silent = Vec::new();
+    for bytes in said.iter().cycle().take(300) {
+        let mut socket = TcpStream::connect(admin.addr()).unwrap();
+        socket.write_all(bytes).unwrap();
+        silent.push(socket);
+    }
+    let begun = Instant::now();
+    let request = b"GET /commands/ruok HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = exchange(admin.addr(), request);
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    // They would be closed after 30 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(20));
     still_serves(&server);
 }
 

@@ -7,7 +7,7 @@
     reason = "a test: drives real processes"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -304,46 +304,124 @@ fn a_taken_admin_port_does_not_stop_the_server() {
     );
 }
 
-fn with_prometheus(dir: &Path) -> (ZkServer, Port) {
+fn prometheus_config(dir: &Path) -> (ZkConfig, Port) {
     let port = Port::reserve();
-    let server = ZkConfig::new(dir)
+    let config = ZkConfig::new(dir)
         .line("metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider")
         .line("metricsProvider.httpHost=127.0.0.1")
-        .line(&format!("metricsProvider.httpPort={}", port.number()))
-        .start_ours();
-    (server, port)
+        .line(&format!("metricsProvider.httpPort={}", port.number()));
+    (config, port)
 }
 
-/// Names come from `mntr`, which is compared with Java's: summaries lose their prefixes.
+fn with_prometheus(dir: &Path) -> (ZkServer, Port) {
+    let (config, port) = prometheus_config(dir);
+    (config.start_ours(), port)
+}
+
+/// Name, type and help of each family, and the quantiles of its samples.
+fn families(text: &str) -> BTreeMap<String, String> {
+    let mut families: BTreeMap<String, String> = BTreeMap::new();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix("# ") else {
+            let name = line.split(['{', ' ']).next().unwrap();
+            if let (Some(family), Some((_, rank))) =
+                (families.get_mut(name), line.split_once("quantile=\""))
+            {
+                let rank = rank.split('"').next().unwrap();
+                if !family.contains(&format!(" {rank}")) {
+                    family.push_str(&format!(" {rank}"));
+                }
+            }
+            continue;
+        };
+        let (what, rest) = rest.split_once(' ').unwrap();
+        let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let family = families.entry(name.to_owned()).or_default();
+        family.push_str(&format!("{what}={text} "));
+    }
+    families
+}
+
+fn metrics(port: &Port) -> String {
+    let (status, headers, body) = get(port.number(), "/metrics", "");
+    assert!(status.contains("200"), "{status}");
+    assert!(headers.contains("version=0.0.4"), "{headers}");
+    String::from_utf8(body).unwrap()
+}
+
 #[test]
 fn prometheus_has_the_names_of_java() {
+    let java = java_or_skip!();
+    let (theirs_dir, ours_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (theirs_config, theirs_port) = prometheus_config(theirs_dir.path());
+    let theirs_server = theirs_config.start_java(java, "3.9.5-prometheus");
+    let (ours_server, ours_port) = with_prometheus(ours_dir.path());
+    let mut clients = [busy_client(&theirs_server), busy_client(&ours_server)];
+    for client in &mut clients {
+        for (path, data) in [
+            ("/eph-quota", "x"),
+            ("/zookeeper/quota/eph-quota", ""),
+            (
+                "/zookeeper/quota/eph-quota/zookeeper_limits",
+                "count=5,bytes=7",
+            ),
+            (
+                "/zookeeper/quota/eph-quota/zookeeper_stats",
+                "count=1,bytes=1",
+            ),
+        ] {
+            let create = CreateRequest {
+                path,
+                data: Some(data.as_bytes()),
+                acl: vec![Acl::OPEN],
+                flags: 0,
+            };
+            client.must(OpCode::Create, &create);
+        }
+    }
+    let (theirs, ours) = (metrics(&theirs_port), metrics(&ours_port));
+    let labelled = |text: &str| -> Vec<String> {
+        // Percentiles are estimates.
+        let lines = text.lines().filter(|line| {
+            line.contains("_per_namespace")
+                && line.contains("{key=\"")
+                && !line.contains("quantile")
+        });
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    // Java's summaries are computed by another thread: the last write may be missing for a moment.
+    wait_until("Java's figures of the last write", || {
+        metrics(&theirs_port).contains("write_per_namespace_count{key=\"zookeeper\",} 3.0")
+    });
+    assert_eq!(
+        labelled(&metrics(&theirs_port)),
+        labelled(&metrics(&ours_port))
+    );
+    let (theirs, ours) = (families(&theirs), families(&ours));
+    // What only a JVM has, or only a process without one.
+    let of_the_jvm = |name: &str| name.starts_with("jvm_");
+    let of_the_process = |name: &str| name.starts_with("process_");
+    let missing: Vec<_> = theirs
+        .iter()
+        .filter(|(name, told)| !of_the_jvm(name) && ours.get(*name) != Some(told))
+        .map(|(name, told)| (name, told, ours.get(name)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let more: Vec<&String> = ours
+        .keys()
+        .filter(|name| !theirs.contains_key(*name) && !of_the_process(name))
+        .collect();
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[test]
+fn metrics_come_as_text_and_as_protobuf() {
     let dir = tempfile::tempdir().unwrap();
     let (server, port) = with_prometheus(dir.path());
     let client = busy_client(&server);
-    let (status, headers, body) = get(port.number(), "/metrics", "");
-    assert!(
-        status.contains("200") && headers.contains("version=0.0.4"),
-        "{headers}"
-    );
-    let text = String::from_utf8(body).unwrap();
-    let families: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .collect();
-    let mntr = server.four_letter("mntr");
-    for line in mntr.lines().skip(2) {
-        let name = line
-            .split('\t')
-            .next()
-            .unwrap()
-            .strip_prefix("zk_")
-            .unwrap();
-        let short = name.split_once('_').map_or(name, |(_, rest)| rest);
-        assert!(
-            families.contains(name) || families.contains(short),
-            "{name}"
-        );
-    }
+    let text = metrics(&port);
     assert!(text.contains("\nephemerals_count 1.0\n"), "{text}");
     assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
     let accept = "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n";

@@ -7,7 +7,8 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 
 /// What a client asks.
 #[derive(Debug)]
@@ -65,8 +66,75 @@ pub struct Limits {
     pub idle: Duration,
     /// longest body of a request
     pub body: usize,
-    /// connections at a time; more wait to be accepted
+    /// connections at a time; one more takes the place of the one that has asked nothing for longest
     pub connections: usize,
+}
+
+/// One open connection.
+#[derive(Debug, Default)]
+struct Guest {
+    /// a request of it is being answered
+    busy: AtomicBool,
+    /// the turn of its last answer, or of its coming
+    turn: AtomicU64,
+    leave: Notify,
+}
+
+/// The open connections. Many that say nothing must not keep out one that asks.
+#[derive(Debug, Default)]
+struct Guests {
+    all: Mutex<Vec<Arc<Guest>>>,
+    turns: AtomicU64,
+    left: Notify,
+}
+
+impl Guests {
+    fn next_turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits for a place; asks the guest to leave that has been silent for longest.
+    async fn enter(self: &Arc<Self>, places: usize) -> Place {
+        loop {
+            {
+                let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+                if all.len() < places {
+                    let guest = Arc::new(Guest::default());
+                    guest.turn.store(self.next_turn(), Ordering::Relaxed);
+                    all.push(guest.clone());
+                    return Place {
+                        guests: self.clone(),
+                        guest,
+                    };
+                }
+                let silent = all.iter().filter(|g| !g.busy.load(Ordering::Relaxed));
+                if let Some(guest) = silent.min_by_key(|g| g.turn.load(Ordering::Relaxed)) {
+                    guest.leave.notify_one();
+                }
+            }
+            // All of them may be busy: one of them is silent soon.
+            let _ = tokio::time::timeout(Duration::from_millis(50), self.left.notified()).await;
+        }
+    }
+}
+
+/// A guest's place, free again when this is dropped.
+#[derive(Debug)]
+struct Place {
+    guests: Arc<Guests>,
+    guest: Arc<Guest>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self
+            .guests
+            .all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.retain(|guest| !Arc::ptr_eq(guest, &self.guest));
+        self.guests.left.notify_one();
+    }
 }
 
 /// Serves until the future is dropped.
@@ -76,11 +144,8 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let handler = Arc::new(handler);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let guests = Arc::new(Guests::default());
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            return;
-        };
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -89,14 +154,23 @@ where
                 continue;
             }
         };
-        let handler = handler.clone();
+        let place = guests.enter(limits.connections).await;
+        let (handler, guest) = (handler.clone(), place.guest.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let handler = handler.clone();
+            let service = service_fn(|request| {
+                let (handler, place) = (&handler, &place);
                 async move {
-                    Ok::<_, std::convert::Infallible>(
-                        answer(request, peer, limits, &*handler).await,
-                    )
+                    let request = match read(request, peer, limits).await {
+                        Ok(request) => request,
+                        Err(refused) => return Ok(render(refused)),
+                    };
+                    // Only now: a body that never comes keeps no place.
+                    place.guest.busy.store(true, Ordering::Relaxed);
+                    let response = render(handler(request).await);
+                    let turn = place.guests.next_turn();
+                    place.guest.turn.store(turn, Ordering::Relaxed);
+                    place.guest.busy.store(false, Ordering::Relaxed);
+                    Ok::<_, std::convert::Infallible>(response)
                 }
             });
             let connection = http1::Builder::new()
@@ -104,36 +178,37 @@ where
                 .header_read_timeout(limits.idle)
                 .max_buf_size(64 << 10)
                 .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!("HTTP connection of {peer}: {error}");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!("HTTP connection of {peer}: {error}");
+                },
+                () = guest.leave.notified() => {
+                    tracing::debug!("HTTP connection of {peer} made room for another");
+                }
             }
-            drop(place);
         });
     }
 }
 
-async fn answer<H, F>(
+/// Reads a request with its body, or says what is wrong with it.
+async fn read(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     limits: Limits,
-    handler: &H,
-) -> hyper::Response<Full<Bytes>>
-where
-    H: Fn(Request) -> F,
-    F: Future<Output = Response>,
-{
+) -> Result<Request, Response> {
+    let refused = |status, why: &'static str| Err(Response::new(status, "text/plain", why));
     let (parts, body) = request.into_parts();
     let reading = Limited::new(body, limits.body).collect();
     let body = match tokio::time::timeout(limits.idle, reading).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => return render(Response::new(413, "text/plain", "request body too large\n")),
-        Err(_) => return render(Response::new(408, "text/plain", "request body too slow\n")),
+        Ok(Err(_)) => return refused(413, "request body too large\n"),
+        Err(_) => return refused(408, "request body too slow\n"),
     };
     let header = |name| {
         let value: Option<&HeaderValue> = parts.headers.get(name);
         value.and_then(|v| v.to_str().ok()).map(str::to_owned)
     };
-    let request = Request {
+    Ok(Request {
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(query).unwrap_or_default(),
         accept: header(hyper::header::ACCEPT),
@@ -141,8 +216,7 @@ where
         method: parts.method,
         body,
         peer,
-    };
-    render(handler(request).await)
+    })
 }
 
 fn render(response: Response) -> hyper::Response<Full<Bytes>> {
@@ -246,6 +320,41 @@ mod tests {
         )
         .await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn silent_connections_make_room_for_one_that_asks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            idle: Duration::from_secs(3600),
+            body: 4,
+            connections: 3,
+        };
+        let server = tokio::spawn(serve(listener, limits, |_| async {
+            Response::new(200, "text/plain", "here")
+        }));
+        let mut silent = Vec::new();
+        for said in [
+            "",
+            "GET / HT",
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+        ]
+        .repeat(10)
+        {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            silent.push(stream);
+        }
+        for _ in 0..5 {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("here"), "{answer}");
+        }
         server.abort();
     }
 }

@@ -5,4 +5,4 @@ pub mod digest;
 pub mod ip;
 pub mod provider;
 
-pub use provider::{Identity, Providers};
+pub use provider::{Identity, Proof, Providers};

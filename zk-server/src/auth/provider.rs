@@ -36,6 +36,24 @@ pub struct Providers {
     pub digest_algorithm: Algorithm,
     /// `zookeeper.DigestAuthenticationProvider.superDigest`
     pub super_digest: Option<String>,
+    /// the scheme `ensemble` with `zookeeper.ensembleAuthName`; none when its class is not configured
+    pub ensemble: Option<EnsembleNames>,
+}
+
+/// Names that this ensemble goes by; none when clients may give any.
+pub type EnsembleNames = Option<Vec<String>>;
+
+/// What came of an `auth` request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    Proved(Vec<Identity>),
+    Failed,
+    /// The client wants an ensemble of this name, and this is it, or either side does not care.
+    RightEnsemble {
+        checked: bool,
+    },
+    /// It is closed without an answer, so that it tries another server.
+    WrongEnsemble,
 }
 
 impl Default for Providers {
@@ -45,6 +63,7 @@ impl Default for Providers {
             digest_enabled: true,
             digest_algorithm: Algorithm::Sha1,
             super_digest: None,
+            ensemble: None,
         }
     }
 }
@@ -77,11 +96,10 @@ impl Providers {
         scheme == "digest" && self.digest_enabled
     }
 
-    /// The identities that an `auth` request proves; `None` is a failure. `address` is the
-    /// client's.
-    pub fn authenticate(&self, scheme: &str, auth: &[u8], address: &str) -> Option<Vec<Identity>> {
+    /// What an `auth` request proves. `address` is the client's.
+    pub fn authenticate(&self, scheme: &str, auth: &[u8], address: &str) -> Proof {
         match scheme {
-            "ip" => Some(vec![Identity::new("ip", address)]),
+            "ip" => Proof::Proved(vec![Identity::new("ip", address)]),
             "digest" if self.digest_enabled => {
                 let id = digest::generate(self.digest_algorithm, &String::from_utf8_lossy(auth));
                 let mut ids = Vec::new();
@@ -89,9 +107,21 @@ impl Providers {
                     ids.push(Identity::new("super", ""));
                 }
                 ids.push(Identity::new("digest", &id));
-                Some(ids)
+                Proof::Proved(ids)
             }
-            _ => None,
+            "ensemble" => match &self.ensemble {
+                Some(Some(names)) if !auth.is_empty() => {
+                    let name = String::from_utf8_lossy(auth);
+                    if names.iter().any(|known| *known == name) {
+                        Proof::RightEnsemble { checked: true }
+                    } else {
+                        Proof::WrongEnsemble
+                    }
+                }
+                Some(_) => Proof::RightEnsemble { checked: false },
+                None => Proof::Failed,
+            },
+            _ => Proof::Failed,
         }
     }
 

@@ -1,6 +1,7 @@
 //! zoo.cfg, Java system properties and `myid`: one table of keys, one typed [`Config`].
 //! Mirrors Java's `QuorumPeerConfig`, `ServerConfig` and the places that read system properties.
 
+mod access;
 mod error;
 mod flags;
 mod key;
@@ -12,6 +13,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use access::Access;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use flags::JvmFlags;
 pub use key::{Key, Kind, Status, Where};

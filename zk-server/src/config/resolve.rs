@@ -285,6 +285,31 @@ impl Resolved {
         })
     }
 
+    /// A property that cannot be read stops Java's server; here its default counts.
+    pub fn float(&mut self, name: &str) -> f64 {
+        let fallback = default(name).parse().unwrap_or_default();
+        let Some(value) = self.value(name) else {
+            return fallback;
+        };
+        value.text.parse().unwrap_or_else(|_| {
+            self.warnings.push(format!(
+                "{}: {name}={} is not a number; the default {fallback} counts.",
+                value.place, value.text
+            ));
+            fallback
+        })
+    }
+
+    /// The values of all properties that begin with `prefix`.
+    pub fn family(&self, prefix: &str) -> Vec<String> {
+        let all = self.system_properties().into_iter();
+        all.filter_map(|(name, value)| {
+            let name = name.strip_prefix("zookeeper.")?;
+            name.starts_with(prefix).then_some(value)
+        })
+        .collect()
+    }
+
     /// `Boolean.getBoolean`: anything but "true" is false.
     pub fn bool(&self, name: &str) -> bool {
         self.text(name).eq_ignore_ascii_case("true")

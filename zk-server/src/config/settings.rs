@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use proto::properties::{Place, Properties};
 
 use crate::auth::digest::Algorithm;
+use crate::core::throttle::ThrottleSettings;
 
+use super::access::{Access, access, connection_throttle};
 use super::error::ConfigError;
 use super::flags::JvmFlags;
 use super::quorum::{QuorumConfig, Role};
@@ -37,6 +39,7 @@ pub struct Config {
     pub quorum: QuorumConfig,
     pub limits: Limits,
     pub core: Core,
+    pub access: Access,
     pub files: Files,
     pub four_letter: FourLetter,
     pub admin: Admin,
@@ -59,7 +62,7 @@ pub struct ClientPort {
 }
 
 /// What clients may use up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// of one address; 0: no limit
     pub max_client_cnxns: u32,
@@ -74,6 +77,10 @@ pub struct Limits {
     pub throttle_max_requests: u32,
     /// 0: never
     pub throttled_op_wait_ms: u64,
+    /// whether what waited for longer than its session's timeout is stale, and dropped
+    pub stale_latency_check: bool,
+    pub drop_stale: bool,
+    pub connection_throttle: ThrottleSettings,
     pub large_request_max_bytes: u64,
     /// `None`: no request is large
     pub large_request_threshold: Option<u64>,
@@ -180,6 +187,7 @@ impl Config {
             quorum,
             limits: limits(&mut set),
             core: core(&mut set)?,
+            access: access(&mut set)?,
             files: files(&mut set),
             four_letter: four_letter(&set),
             admin: admin(&mut set)?,
@@ -195,7 +203,7 @@ impl Config {
 }
 
 /// `file, line n: key` for messages about a key, or the key alone.
-fn at(set: &Resolved, key: &str) -> String {
+pub(super) fn at(set: &Resolved, key: &str) -> String {
     match set.value(key) {
         Some(value) => format!("{}: {key}={}", value.place, value.text),
         None => key.to_owned(),
@@ -416,6 +424,9 @@ fn limits(set: &mut Resolved) -> Limits {
         global_outstanding: at_least_0(set.int("globalOutstandingLimit")).max(1),
         throttle_max_requests: at_least_0(set.int("request_throttle_max_requests")),
         throttled_op_wait_ms: u64::from(at_least_0(set.int("throttled_op_wait_time"))),
+        stale_latency_check: set.bool("request_stale_latency_check"),
+        drop_stale: set.bool("request_throttle_drop_stale"),
+        connection_throttle: connection_throttle(set),
         large_request_max_bytes: u64::from(at_least_0(set.int("largeRequestMaxBytes"))),
         large_request_threshold: u64::try_from(set.int("largeRequestThreshold")).ok(),
     }

@@ -45,6 +45,7 @@ fn other_value(key: &Key) -> String {
             let default: i64 = key.default.parse().unwrap_or(5);
             (default.max(4) + 1).to_string()
         }
+        (_, Kind::Float) => "0.5".to_owned(),
         (_, Kind::Bool) => (key.default != "true").to_string(),
         _ => "other".to_owned(),
     }
@@ -62,6 +63,7 @@ fn stands_alone(key: &Key) -> bool {
         "weight*",
         "dynamicConfigFile",
         "peerType",
+        "enforce.auth.enabled",
     ];
     !together.contains(&key.name) && key.name != "standaloneEnabled"
 }
@@ -263,6 +265,23 @@ fn broken_files_are_refused_with_the_line_to_change() {
         (
             "DigestAuthenticationProvider.digestAlg=MD0",
             "not a digest algorithm",
+        ),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert!(error.contains(part), "{lines}: {error}");
+    }
+    for (lines, part) in [
+        (
+            "enforce.auth.enabled=true",
+            "enforce.auth.schemes is not set",
+        ),
+        (
+            "enforce.auth.enabled=true\nenforce.auth.schemes=ip,sasl",
+            "line 4: enforce.auth.schemes=ip,sasl: Authentication scheme sasl is not available",
+        ),
+        (
+            "enforce.auth.enabled=true\nenforce.auth.schemes=ensemble",
+            "scheme ensemble is not available",
         ),
     ] {
         let error = with(lines).unwrap_err();

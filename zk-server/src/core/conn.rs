@@ -74,6 +74,10 @@ impl ConnStats {
     }
 }
 
+/// Identities of one connection. Each check of a permission looks at all of them.
+const MAX_IDENTITIES: usize = 1000;
+const MAX_IDENTITY_BYTES: usize = 1 << 20;
+
 #[derive(Debug)]
 pub struct Conn {
     pub id: ConnId,
@@ -121,6 +125,21 @@ impl Conn {
             paused: false,
             stats,
         }
+    }
+
+    /// Adds what is not there yet; false when there is no room.
+    pub fn add_identities(&mut self, ids: Vec<Identity>) -> bool {
+        for identity in ids {
+            if self.ids.contains(&identity) {
+                continue;
+            }
+            let bytes: usize = self.ids.iter().map(|known| known.id.len()).sum();
+            if self.ids.len() >= MAX_IDENTITIES || bytes + identity.id.len() > MAX_IDENTITY_BYTES {
+                return false;
+            }
+            self.ids.push(identity);
+        }
+        true
     }
 
     /// Requests without a reply.

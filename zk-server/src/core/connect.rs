@@ -22,6 +22,16 @@ impl Server {
             self.event(Event::Malformed { conn: id });
             return self.close(slot, out);
         };
+        let resumed = request.session_id != 0;
+        if !self.throttle.admits(resumed, self.now.mono_us / 1000) {
+            self.stats.connections_throttled += 1;
+            // At the first, second, fourth and so on: a crowd must not fill the log.
+            if self.stats.connections_throttled.is_power_of_two() {
+                self.event(Event::ConnectionThrottled { conn: id });
+            }
+            return self.close(slot, out);
+        }
+        self.stats.token_deficit.add(self.throttle.deficit());
         self.stats.connection_requests += 1;
         let ours = self.db.last_zxid().0;
         if request.last_zxid_seen > ours {

@@ -72,6 +72,11 @@ impl Server {
         self.proposals.len() + self.held
     }
 
+    /// The share of new sessions that the connection throttle drops by chance.
+    pub fn connection_drop_chance(&self) -> f64 {
+        self.throttle.drop_chance()
+    }
+
     /// Writes that wait to be durable.
     pub fn outstanding_proposals(&self) -> usize {
         self.proposals.len()

@@ -6,6 +6,7 @@ mod connect;
 mod containers;
 pub mod inspect;
 pub mod io;
+pub mod namespaces;
 mod quorum;
 pub mod server;
 pub mod settings;
@@ -13,6 +14,7 @@ mod snapshots;
 pub mod stats;
 #[cfg(test)]
 mod stories;
+pub mod throttle;
 
 pub use server::{Event, Retired, Server};
 pub use settings::Settings;

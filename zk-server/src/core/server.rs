@@ -22,6 +22,7 @@ use super::io::{ConnId, Input, Mode, Now, Output, Zxid};
 use super::settings::Settings;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
+use super::throttle::ConnectionThrottle;
 
 /// Something an operator should read; the driver logs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,29 @@ pub enum Event {
         conn: ConnId,
         scheme: String,
     },
+    /// A client without one of the identities that `enforce.auth.schemes` asks for.
+    NotAuthenticated {
+        conn: ConnId,
+    },
+    /// Sessions are opened faster than the connection throttle allows.
+    ConnectionThrottled {
+        conn: ConnId,
+    },
+    /// A request waited longer than its session's timeout.
+    StaleRequest {
+        conn: ConnId,
+    },
+    /// A reply that only clients with a larger `jute.maxbuffer` than ours can read.
+    LongReply {
+        conn: ConnId,
+        op: &'static str,
+        bytes: usize,
+    },
+    /// There is no room for a watch, or for an identity, of this connection.
+    LimitReached {
+        conn: ConnId,
+        what: &'static str,
+    },
 }
 
 /// Events beyond this many between two drains are only counted.
@@ -89,6 +113,7 @@ pub struct Server {
     pub(crate) containers: ContainerSweep,
     pub(crate) snapshots: Snapshots,
     pub(crate) stats: Stats,
+    pub(crate) throttle: ConnectionThrottle,
     pub(crate) now: Now,
     pub(crate) started_us: u64,
     /// requests that wait in the queues of connections
@@ -156,6 +181,11 @@ impl Server {
             containers: ContainerSweep::new(&settings, now),
             snapshots: Snapshots::new(&settings),
             stats: Stats::new(),
+            throttle: ConnectionThrottle::new(
+                settings.connection_throttle,
+                settings.seed,
+                now.mono_us / 1000,
+            ),
             now,
             started_us: now.mono_us,
             held: 0,
@@ -369,8 +399,10 @@ impl Server {
         }
         self.conns.dirty = dirty;
         let exceeded = std::mem::take(&mut self.quota_events);
-        self.stats.quota_exceeded += exceeded.iter().filter(|e| e.hard).count() as u64;
         for quota in exceeded {
+            if quota.hard {
+                self.stats.namespaces.quota_exceeded(&quota.prefix);
+            }
             self.event(Event::Quota(quota));
         }
     }

@@ -3,6 +3,8 @@
 use crate::auth::Providers;
 use crate::tree::EphemeralTypes;
 
+use super::throttle::ThrottleSettings;
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// first byte of session ids; 1 for a standalone server, as in Java
@@ -34,6 +36,15 @@ pub struct Settings {
     pub throttle_max_requests: usize,
     /// `zookeeper.throttled_op_wait_time` in milliseconds; 0 for none
     pub throttled_op_wait_ms: u64,
+    /// `zookeeper.request_stale_latency_check`: what waited for the throttle for longer than its
+    /// session's timeout is stale
+    pub stale_latency_check: bool,
+    /// `zookeeper.request_throttle_drop_stale`: a stale request ends its connection
+    pub drop_stale: bool,
+    /// `zookeeper.enforce.auth.schemes`; empty for no enforcement
+    pub enforced_schemes: Vec<String>,
+    /// `zookeeper.connection_throttle_*`
+    pub connection_throttle: ThrottleSettings,
     /// `zookeeper.largeRequestThreshold`; none is Java's -1
     pub large_request_threshold: Option<usize>,
     /// `zookeeper.largeRequestMaxBytes`
@@ -68,6 +79,10 @@ impl Default for Settings {
             global_outstanding_limit: 1000,
             throttle_max_requests: 0,
             throttled_op_wait_ms: 0,
+            stale_latency_check: false,
+            drop_stale: true,
+            enforced_schemes: Vec::new(),
+            connection_throttle: ThrottleSettings::default(),
             large_request_threshold: None,
             large_request_max_bytes: 100 << 20,
             max_buffer: 0xfffff,

@@ -3,6 +3,29 @@
 
 use driver::metrics::Summary;
 
+use super::namespaces::Namespaces;
+
+/// Count, sum, least and largest of whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    pub count: u64,
+    pub sum: u64,
+    pub min: u64,
+    pub max: u64,
+}
+
+impl Sums {
+    pub fn add(&mut self, value: u64) {
+        self.min = match self.count {
+            0 => value,
+            _ => self.min.min(value),
+        };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+}
+
 /// Latencies of one kind of request.
 #[derive(Debug, Clone, Default)]
 pub struct Latency(Summary);
@@ -35,9 +58,21 @@ pub struct Stats {
     pub sessions_expired: u64,
     pub connection_requests: u64,
     pub connection_revalidations: u64,
+    /// sessions refused by the connection throttle, and tokens that it lacked at the others
+    pub connections_throttled: u64,
+    pub token_deficit: Sums,
     pub large_requests_rejected: u64,
+    /// replies over `jute.maxbuffer`
+    pub long_replies: u64,
+    /// requests that waited longer than their session's timeout; those that ended the connection
+    pub stale_requests: u64,
+    pub stale_requests_dropped: u64,
+    /// writes that had to wait for the throttle
+    pub throttle_waits: u64,
+    pub ensemble_auth_ok: u64,
+    pub ensemble_auth_failed: u64,
+    pub ensemble_auth_skipped: u64,
     pub throttled_ops: u64,
-    pub quota_exceeded: u64,
     pub unknown_requests: u64,
     pub auth_failed: u64,
     pub snapshots: u64,
@@ -48,6 +83,7 @@ pub struct Stats {
     pub node_deleted_watches: u64,
     pub node_changed_watches: u64,
     pub node_children_watches: u64,
+    pub namespaces: Namespaces,
 }
 
 impl Stats {

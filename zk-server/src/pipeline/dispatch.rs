@@ -11,6 +11,7 @@ use proto::jute::Jute;
 use proto::zk::request::{AuthPacket, RequestHeader};
 use proto::zk::{ErrorCode, OpCode};
 
+use crate::auth::Proof;
 use crate::core::conn::Waiting;
 use crate::core::io::{ConnId, Output};
 use crate::core::server::{Event, Server};
@@ -70,6 +71,9 @@ impl Server {
         if header.op == OpCode::Sasl.code() {
             return self.sasl(slot, header.xid);
         }
+        if !self.is_authenticated(slot) {
+            return self.not_authenticated(slot, header.xid, out);
+        }
         let large = self.large(frame.len());
         if large > 0 && self.large_bytes + large > self.settings.large_request_max_bytes {
             self.stats.large_requests_rejected += 1;
@@ -96,6 +100,7 @@ impl Server {
         match write {
             None => self.answer(slot, header, body, at_us, out),
             Some(_) if self.throttle_is_full() || self.many_reads_wait(slot) => {
+                self.stats.throttle_waits += u64::from(self.throttle_is_full());
                 self.hold_all(slot);
                 self.hold(slot, frames.slice(range), at_us);
             }
@@ -122,6 +127,25 @@ impl Server {
             Some(threshold) if len > threshold => len,
             _ => 0,
         }
+    }
+
+    /// Has the client an identity of one of the schemes that are enforced?
+    fn is_authenticated(&self, slot: u32) -> bool {
+        let schemes = &self.settings.enforced_schemes;
+        let enforced = |scheme: &str| schemes.iter().any(|enforced| enforced == scheme);
+        schemes.is_empty()
+            || self
+                .conns
+                .get(slot)
+                .is_some_and(|conn| conn.ids.iter().any(|id| enforced(&id.scheme)))
+    }
+
+    fn not_authenticated(&mut self, slot: u32, xid: i32, out: &mut Vec<Output>) {
+        self.refuse(slot, xid, ErrorCode::SessionClosedRequireSaslAuth);
+        if let Some(conn) = self.conns.get(slot).map(|conn| conn.id) {
+            self.event(Event::NotAuthenticated { conn });
+        }
+        self.close(slot, out);
     }
 
     fn hold(&mut self, slot: u32, frame: Bytes, at_us: u64) {
@@ -241,12 +265,25 @@ impl Server {
             return self.close(slot, out);
         };
         let body = &frame[HEADER..];
+        if self.is_stale(slot, header.op, at_us) {
+            self.stats.stale_requests += 1;
+            if self.settings.drop_stale {
+                self.stats.stale_requests_dropped += 1;
+                if let Some(conn) = self.conns.get(slot).map(|conn| conn.id) {
+                    self.event(Event::StaleRequest { conn });
+                }
+                return self.close(slot, out);
+            }
+        }
         if matches!(
             OpCode::from_code(header.op),
             Some(OpCode::Auth | OpCode::Sasl)
         ) {
             // Sent before the session was there.
             return self.request(slot, frame, 0..frame.len(), out);
+        }
+        if !self.is_authenticated(slot) {
+            return self.not_authenticated(slot, header.xid, out);
         }
         let Some(op) = valid(header.op).filter(|&op| is_write(op)) else {
             return self.answer(slot, header, body, at_us, out);
@@ -266,6 +303,18 @@ impl Server {
             }
             Err(_) => self.refuse(slot, header.xid, ErrorCode::MarshallingError),
         }
+    }
+
+    /// Did a request wait for the throttle until its client must think that this server is gone?
+    fn is_stale(&self, slot: u32, op: i32, at_us: u64) -> bool {
+        let settings = &self.settings;
+        let checked = settings.throttle_max_requests > 0 && settings.stale_latency_check;
+        checked
+            && op != OpCode::CloseSession.code()
+            && self.conns.get(slot).is_some_and(|conn| {
+                let waited_ms = self.now.mono_us.saturating_sub(at_us) / 1000;
+                conn.session != 0 && waited_ms > u64::try_from(conn.timeout_ms).unwrap_or(0)
+            })
     }
 
     /// Answers with an error and nothing else.
@@ -288,16 +337,32 @@ impl Server {
         };
         let address = crate::auth::ip::host_address(conn.peer.ip());
         let auth = packet.auth.unwrap_or_default();
-        let proved = self
-            .settings
-            .providers
-            .authenticate(packet.scheme, auth, &address);
-        let ok = proved.is_some();
-        for identity in proved.unwrap_or_default() {
-            if !conn.ids.contains(&identity) {
-                conn.ids.push(identity);
+        let providers = &self.settings.providers;
+        let ok = match providers.authenticate(packet.scheme, auth, &address) {
+            Proof::Proved(ids) => {
+                let room = conn.add_identities(ids);
+                if !room {
+                    let what = "identities";
+                    self.event(Event::LimitReached { conn: id, what });
+                }
+                room
             }
-        }
+            Proof::Failed => false,
+            Proof::RightEnsemble { checked: true } => {
+                self.stats.ensemble_auth_ok += 1;
+                true
+            }
+            Proof::RightEnsemble { checked: false } => {
+                self.stats.ensemble_auth_skipped += 1;
+                true
+            }
+            Proof::WrongEnsemble => {
+                self.stats.ensemble_auth_failed += 1;
+                let scheme = packet.scheme.to_owned();
+                self.event(Event::AuthFailed { conn: id, scheme });
+                return self.close(slot, out);
+            }
+        };
         if let Some(conn) = self.conns.writer(slot) {
             let err = if ok {
                 ErrorCode::Ok

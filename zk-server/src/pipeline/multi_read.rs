@@ -56,9 +56,11 @@ fn one(read: &mut Read<'_>, op: OpCode, path: &str) {
         Ok(id) => {
             header(op, 0).write(read.out);
             if op == OpCode::GetChildren {
-                write_children(read.tree, id, read.out);
+                let names = write_children(read.tree, id, read.out);
+                read.namespaces.read(path, names);
             } else {
                 let node = read.tree.node(id);
+                read.namespaces.read(path, node.data_len());
                 node.data().write(read.out);
                 read.tree.stat(node).write(read.out);
             }

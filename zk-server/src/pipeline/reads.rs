@@ -14,11 +14,12 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::{Identity, Providers, acl};
 use crate::core::conn::Conn;
-use crate::core::io::Output;
+use crate::core::io::{ConnId, Output};
+use crate::core::namespaces::Namespaces;
 use crate::core::server::{Event, Server};
 use crate::tree::DataTree;
 use crate::tree::nodes::{Node, NodeId};
-use crate::watch::{Mode, Watches};
+use crate::watch::{Full, Mode, Watches};
 
 use super::commit::short_name;
 use super::multi_read::multi_read;
@@ -41,10 +42,18 @@ impl From<ReadError> for Failed {
     }
 }
 
+/// No room for a watch: nothing that the client did is wrong.
+impl From<Full> for Failed {
+    fn from(_: Full) -> Self {
+        Self(ErrorCode::SystemError)
+    }
+}
+
 /// What a read looks at, and where its reply goes.
 pub(super) struct Read<'a> {
     pub(super) tree: &'a DataTree,
     pub(super) watches: &'a mut Watches,
+    pub(super) namespaces: &'a mut Namespaces,
     pub(super) providers: &'a Providers,
     pub(super) ids: &'a [Identity],
     pub(super) session: i64,
@@ -98,6 +107,7 @@ impl Server {
         let mut read = Read {
             tree: self.db.tree(),
             watches: &mut self.watches,
+            namespaces: &mut self.stats.namespaces,
             providers: &self.settings.providers,
             ids,
             session: *session,
@@ -108,18 +118,43 @@ impl Server {
         };
         let done = read.run(op, body);
         let events = read.events;
+        let mut full = false;
         if let Err(Failed(code)) = done {
             conn.out.truncate(start);
             reply::error(&mut conn.out, xid, zxid, code);
+            full = code == ErrorCode::SystemError;
         }
+        let id = conn.id;
         conn.stats
             .answered(header.xid, zxid, short_name(op), at_us, now);
         conn.stats.sent += events;
         self.stats.packets_sent += 1 + events;
-        self.stats.response(conn.out.len() - start - 4);
+        let bytes = conn.out.len() - start - 4;
+        self.stats.response(bytes);
         let latency = now.saturating_sub(at_us);
         self.stats.latency.add(latency);
         self.stats.read_latency.add(latency);
+        if bytes > self.settings.max_buffer {
+            self.long_reply(id, op, bytes);
+        }
+        if full {
+            let what = "watches";
+            self.event(Event::LimitReached { conn: id, what });
+            // No client looks at the error of this one: it would wait for events in vain.
+            if matches!(op, OpCode::SetWatches | OpCode::SetWatches2) {
+                self.close(slot, out);
+            }
+        }
+    }
+
+    /// Sent all the same, as in Java: the client may have a larger `jute.maxbuffer` than we have. Told
+    /// at the first, second, fourth and so on: a client in a loop must not fill the log.
+    fn long_reply(&mut self, conn: ConnId, op: OpCode, bytes: usize) {
+        self.stats.long_replies += 1;
+        if self.stats.long_replies.is_power_of_two() {
+            let op = op.java_name();
+            self.event(Event::LongReply { conn, op, bytes });
+        }
     }
 }
 
@@ -167,7 +202,7 @@ impl Read<'_> {
             OpCode::MultiRead => multi_read(self, body)?,
             OpCode::SetWatches | OpCode::SetWatches2 => {
                 let asked = read_set_watches(op, body)?;
-                self.events = set_watches(self.tree, self.watches, self.watcher, &asked, self.out);
+                self.events = set_watches(self.tree, self.watches, self.watcher, &asked, self.out)?;
                 self.ok(|_| {});
             }
             OpCode::AddWatch => {
@@ -177,7 +212,7 @@ impl Read<'_> {
                     1 => Mode::RECURSIVE,
                     _ => return Err(ErrorCode::MarshallingError.into()),
                 };
-                self.watches.add(path, self.watcher, mode);
+                self.watches.add(path, self.watcher, mode)?;
                 self.ok(|out| 0i32.write(out));
             }
             OpCode::CheckWatches => {
@@ -226,9 +261,10 @@ impl Read<'_> {
             self.allow(self.tree.node(id), perms::READ)?;
         }
         if request.watch {
-            self.watches.add(request.path, self.watcher, Mode::DATA);
+            self.watches.add(request.path, self.watcher, Mode::DATA)?;
         }
         let stat = self.tree.stat(self.tree.node(id.ok_or(ErrorCode::NoNode)?));
+        self.namespaces.read(request.path, 0);
         self.ok(|out| stat.write(out));
         Ok(())
     }
@@ -236,10 +272,11 @@ impl Read<'_> {
     fn get_data(&mut self, request: PathWatchRequest<'_>) -> Result<(), Failed> {
         let (id, _) = self.readable(request.path)?;
         if request.watch {
-            self.watches.add(request.path, self.watcher, Mode::DATA);
+            self.watches.add(request.path, self.watcher, Mode::DATA)?;
         }
         let node = self.tree.node(id);
         let stat = self.tree.stat(node);
+        self.namespaces.read(request.path, node.data_len());
         let header = self.header;
         self.out.reserve(node.data_len() + 92);
         reply::frame(self.out, header, |out| {
@@ -256,16 +293,18 @@ impl Read<'_> {
     ) -> Result<(), Failed> {
         let (id, _) = self.readable(request.path)?;
         if request.watch {
-            self.watches.add(request.path, self.watcher, Mode::CHILD);
+            self.watches.add(request.path, self.watcher, Mode::CHILD)?;
         }
         let tree = self.tree;
         let header = self.header;
+        let mut names = 0;
         reply::frame(self.out, header, |out| {
-            write_children(tree, id, out);
+            names = write_children(tree, id, out);
             if with_stat {
                 tree.stat(tree.node(id)).write(out);
             }
         });
+        self.namespaces.read(request.path, names);
         Ok(())
     }
 
@@ -319,12 +358,15 @@ impl Read<'_> {
     }
 }
 
-/// The names of a node's children, as a jute vector.
-pub(super) fn write_children(tree: &DataTree, id: NodeId, out: &mut Vec<u8>) {
-    (tree.node(id).children() as i32).write(out);
+/// The names of a node's children, as a jute vector. Tells how many bytes the names have.
+pub(super) fn write_children(tree: &DataTree, id: NodeId, out: &mut Vec<u8>) -> usize {
+    let children = tree.node(id).children();
+    (children as i32).write(out);
+    let start = out.len();
     for child in tree.arena().children(id) {
         Some(tree.node(child).name()).write(out);
     }
+    out.len() - start - 4 * children as usize
 }
 
 fn read_set_watches(op: OpCode, body: &[u8]) -> Result<SetWatches2<'_>, ReadError> {

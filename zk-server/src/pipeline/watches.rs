@@ -9,8 +9,8 @@ use crate::auth::{Providers, acl};
 use crate::core::conn::Conns;
 use crate::core::stats::Stats;
 use crate::tree::acls::AclList;
-use crate::tree::{DataTree, Observer};
-use crate::watch::{Mode, Watches};
+use crate::tree::{Changed, DataTree, Observer};
+use crate::watch::{Full, Mode, Watches};
 
 use super::reply;
 
@@ -61,28 +61,18 @@ impl Delivery<'_> {
 }
 
 impl Observer for Delivery<'_> {
-    fn created(
-        &mut self,
-        path: &str,
-        acl: &AclList,
-        parent: &str,
-        parent_acl: &AclList,
-        zxid: i64,
-    ) {
+    fn created(&mut self, node: Changed<'_>, parent: &str, parent_acl: &AclList, zxid: i64) {
+        let Changed { path, acl, bytes } = node;
+        self.stats.namespaces.written(path, bytes);
         let watchers = self.data(path);
         self.stats.node_created_watches += watchers.len() as u64;
         self.send(&watchers, EventType::NodeCreated, path, acl, zxid);
         self.children_changed(parent, parent_acl, zxid);
     }
 
-    fn deleted(
-        &mut self,
-        path: &str,
-        acl: &AclList,
-        parent: &str,
-        parent_acl: &AclList,
-        zxid: i64,
-    ) {
+    fn deleted(&mut self, node: Changed<'_>, parent: &str, parent_acl: &AclList, zxid: i64) {
+        let Changed { path, acl, bytes } = node;
+        self.stats.namespaces.written(path, bytes);
         let data = self.data(path);
         let mut child = self.child(path);
         self.stats.node_deleted_watches += (data.len() + child.len()) as u64;
@@ -93,7 +83,9 @@ impl Observer for Delivery<'_> {
         self.children_changed(parent, parent_acl, zxid);
     }
 
-    fn data_changed(&mut self, path: &str, acl: &AclList, zxid: i64) {
+    fn data_changed(&mut self, node: Changed<'_>, zxid: i64) {
+        let Changed { path, acl, bytes } = node;
+        self.stats.namespaces.written(path, bytes);
         let watchers = self.data(path);
         self.stats.node_changed_watches += watchers.len() as u64;
         self.send(&watchers, EventType::NodeDataChanged, path, acl, zxid);
@@ -108,7 +100,7 @@ pub(super) fn set_watches(
     watcher: u32,
     asked: &SetWatches2<'_>,
     out: &mut Vec<u8>,
-) -> u64 {
+) -> Result<u64, Full> {
     let mut sent = 0;
     let mut tell = |kind, path: &str| {
         reply::event(out, kind, path, -1);
@@ -121,13 +113,13 @@ pub(super) fn set_watches(
             Some(stat) if stat.mzxid > asked.relative_zxid => {
                 tell(EventType::NodeDataChanged, path);
             }
-            Some(_) => drop(watches.add(path, watcher, Mode::DATA)),
+            Some(_) => watches.add(path, watcher, Mode::DATA)?,
         }
     }
     for path in &asked.exist_watches {
         match stat(path) {
             Some(_) => tell(EventType::NodeCreated, path),
-            None => drop(watches.add(path, watcher, Mode::DATA)),
+            None => watches.add(path, watcher, Mode::DATA)?,
         }
     }
     for path in &asked.child_watches {
@@ -136,14 +128,14 @@ pub(super) fn set_watches(
             Some(stat) if stat.pzxid > asked.relative_zxid => {
                 tell(EventType::NodeChildrenChanged, path);
             }
-            Some(_) => drop(watches.add(path, watcher, Mode::CHILD)),
+            Some(_) => watches.add(path, watcher, Mode::CHILD)?,
         }
     }
     for path in &asked.persistent_watches {
-        watches.add(path, watcher, Mode::PERSISTENT);
+        watches.add(path, watcher, Mode::PERSISTENT)?;
     }
     for path in &asked.persistent_recursive_watches {
-        watches.add(path, watcher, Mode::RECURSIVE);
+        watches.add(path, watcher, Mode::RECURSIVE)?;
     }
-    sent
+    Ok(sent)
 }

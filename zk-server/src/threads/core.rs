@@ -265,6 +265,28 @@ fn report(event: &Event) {
              take together (largeRequestMaxBytes)",
             conn.0
         ),
+        Event::NotAuthenticated { conn } => tracing::error!(
+            "Closing connection {}: it has no identity of a scheme that enforce.auth.schemes names",
+            conn.0
+        ),
+        Event::ConnectionThrottled { conn } => tracing::warn!(
+            "Closing connection {}: sessions come faster than connection_throttle_tokens allows",
+            conn.0
+        ),
+        Event::StaleRequest { conn } => tracing::warn!(
+            "Closing connection {}: its request waited longer than its session's timeout \
+             (request_throttle_max_requests)",
+            conn.0
+        ),
+        Event::LongReply { conn, op, bytes } => tracing::warn!(
+            "The reply to {op} on connection {} has {bytes} bytes, which is over jute.maxbuffer: only \
+             clients with a larger jute.maxbuffer can read it",
+            conn.0
+        ),
+        Event::LimitReached { conn, what } => tracing::warn!(
+            "Connection {} has as many {what} as this server keeps; it was refused another one",
+            conn.0
+        ),
         Event::AuthFailed { conn, scheme } => {
             tracing::warn!(
                 "Authentication failed for scheme: {scheme} on connection {}",

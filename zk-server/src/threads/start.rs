@@ -238,6 +238,7 @@ fn store_config(config: &Config) -> StoreConfig {
 
 fn settings(config: &Config) -> Settings {
     let (core, limits, files) = (&config.core, &config.limits, &config.files);
+    let access = &config.access;
     let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     let seed = getrandom::u64().map_or_else(
         |_| super::clock::wall_ms(),
@@ -251,9 +252,10 @@ fn settings(config: &Config) -> Settings {
         max_session_timeout_ms: config.max_session_timeout_ms,
         providers: Providers {
             skip_acl: core.skip_acl,
-            digest_enabled: core.digest_auth,
+            digest_enabled: core.digest_auth || access.digest,
             digest_algorithm: core.digest_algorithm,
             super_digest: core.super_digest.clone(),
+            ensemble: access.ensemble.then(|| access.ensemble_names.clone()),
         },
         types: EphemeralTypes {
             extended: core.extended_types,
@@ -268,6 +270,14 @@ fn settings(config: &Config) -> Settings {
         global_outstanding_limit: size(u64::from(limits.global_outstanding)),
         throttle_max_requests: size(u64::from(limits.throttle_max_requests)),
         throttled_op_wait_ms: limits.throttled_op_wait_ms,
+        stale_latency_check: limits.stale_latency_check,
+        drop_stale: limits.drop_stale,
+        enforced_schemes: if access.enforced {
+            access.schemes.clone()
+        } else {
+            Vec::new()
+        },
+        connection_throttle: limits.connection_throttle,
         large_request_threshold: limits.large_request_threshold.map(size),
         large_request_max_bytes: size(limits.large_request_max_bytes),
         max_buffer: limits.jute_max_buffer,

@@ -17,15 +17,24 @@ pub use super::txn::TxnError as ApplyError;
 
 /// Is told of each change once it is made. `()` listens to nothing.
 pub trait Observer {
-    fn created(&mut self, path: &str, acl: &AclList, parent: &str, parent_acl: &AclList, zxid: i64);
-    fn deleted(&mut self, path: &str, acl: &AclList, parent: &str, parent_acl: &AclList, zxid: i64);
-    fn data_changed(&mut self, path: &str, acl: &AclList, zxid: i64);
+    fn created(&mut self, node: Changed<'_>, parent: &str, parent_acl: &AclList, zxid: i64);
+    fn deleted(&mut self, node: Changed<'_>, parent: &str, parent_acl: &AclList, zxid: i64);
+    fn data_changed(&mut self, node: Changed<'_>, zxid: i64);
+}
+
+/// The znode that a change is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Changed<'a> {
+    pub path: &'a str,
+    pub acl: &'a AclList,
+    /// bytes that were written
+    pub bytes: usize,
 }
 
 impl Observer for () {
-    fn created(&mut self, _: &str, _: &AclList, _: &str, _: &AclList, _: i64) {}
-    fn deleted(&mut self, _: &str, _: &AclList, _: &str, _: &AclList, _: i64) {}
-    fn data_changed(&mut self, _: &str, _: &AclList, _: i64) {}
+    fn created(&mut self, _: Changed<'_>, _: &str, _: &AclList, _: i64) {}
+    fn deleted(&mut self, _: Changed<'_>, _: &str, _: &AclList, _: i64) {}
+    fn data_changed(&mut self, _: Changed<'_>, _: i64) {}
 }
 
 /// What a transaction did (Java: `ProcessTxnResult`).

@@ -12,7 +12,7 @@ use proto::zk::path;
 use proto::zk::stat::{Stat, StatPersisted};
 
 use super::acls::{self, AclTable};
-use super::apply::Observer;
+use super::apply::{Changed, Observer};
 use super::digest::{self, Crc};
 use super::ephemeral::{CONTAINER_OWNER, EphemeralType, EphemeralTypes, ttl_owner};
 use super::nodes::{Arena, Node, NodeId, Nodes, ROOT};
@@ -210,13 +210,12 @@ impl DataTree {
             parent_path
         };
         let parent_acl = self.nodes.get(parent).acl;
-        observer.created(
+        let created = Changed {
             path,
-            self.acls.get_ref(acl),
-            parent_path,
-            self.acls.get_ref(parent_acl),
-            at.zxid,
-        );
+            acl: self.acls.get_ref(acl),
+            bytes: data.map_or(0, <[u8]>::len),
+        };
+        observer.created(created, parent_path, self.acls.get_ref(parent_acl), at.zxid);
         Ok(self.stat(self.nodes.get(id)))
     }
 
@@ -252,7 +251,12 @@ impl DataTree {
             parent_path
         };
         let parent_acl = self.acls.get_ref(self.nodes.get(parent).acl);
-        observer.deleted(path, &acl, parent_path, parent_acl, zxid);
+        let deleted = Changed {
+            path,
+            acl: &acl,
+            bytes: 0,
+        };
+        observer.deleted(deleted, parent_path, parent_acl, zxid);
         Ok(())
     }
 
@@ -298,13 +302,14 @@ impl DataTree {
             node.stat.mzxid = at.zxid;
             node.stat.version = version;
         });
-        let grown = data.map_or(0, <[u8]>::len) as i64 - old_len;
+        let bytes = data.map_or(0, <[u8]>::len);
+        let grown = bytes as i64 - old_len;
         self.data_size += grown;
         if let Some(quota) = self.quotas.deepest(path) {
             self.add_to_quota(quota, 0, grown);
         }
         let acl = self.acls.get_ref(self.nodes.get(id).acl);
-        observer.data_changed(path, acl, at.zxid);
+        observer.data_changed(Changed { path, acl, bytes }, at.zxid);
         Ok(self.stat(self.nodes.get(id)))
     }
 
@@ -419,6 +424,13 @@ impl DataTree {
             let text = track.to_text();
             self.nodes.get_mut(id).set_data(Some(text.as_bytes()));
         }
+    }
+
+    /// Each quota: its subtree, limit and count.
+    pub fn all_quotas(&self) -> impl Iterator<Item = (&str, StatsTrack, StatsTrack)> {
+        self.quotas
+            .iter()
+            .filter_map(|prefix| self.quota_of(prefix))
     }
 
     /// Limit and count of the quota that `path` falls under.

@@ -15,7 +15,7 @@ pub mod nodes;
 pub mod quota;
 pub mod txn;
 
-pub use apply::{Applied, ApplyError, Observer};
+pub use apply::{Applied, ApplyError, Changed, Observer};
 pub use data_tree::DataTree;
 pub use database::Database;
 pub use ephemeral::EphemeralTypes;

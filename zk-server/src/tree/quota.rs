@@ -33,6 +33,10 @@ impl QuotaPrefixes {
         self.0.remove(path);
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|path| &**path)
+    }
+
     /// The deepest subtree with a quota that `path` lies in. The root has none.
     pub fn deepest<'p>(&self, path: &'p str) -> Option<&'p str> {
         if self.0.is_empty() {

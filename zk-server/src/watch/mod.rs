@@ -2,4 +2,4 @@
 
 pub mod table;
 
-pub use table::{Mode, Watches};
+pub use table::{Full, Mode, Watches};

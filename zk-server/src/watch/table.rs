@@ -31,6 +31,21 @@ impl Mode {
     const ON_CHILD: u8 = 2 | 4;
 }
 
+/// There is no room for another watch. Java has no limit; a client must not fill the memory with
+/// paths that it never reads again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// Watched paths of one connection.
+const MAX_OF_WATCHER: usize = 1_000_000;
+/// Bytes of all watches together, as [`cost`] counts them: some millions.
+const MAX_COST: usize = 1 << 30;
+
+/// What a path costs at most with its first watcher.
+fn cost(path: &str) -> usize {
+    path.len() + 160
+}
+
 /// Watchers of one path. Most paths have one.
 #[derive(Debug)]
 #[allow(
@@ -86,8 +101,24 @@ struct Watched {
     watchers: Watchers,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    of_watcher: usize,
+    cost: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            of_watcher: MAX_OF_WATCHER,
+            cost: MAX_COST,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Watches {
+    limits: Limits,
     paths: Slab<Watched>,
     /// (half of the hash, slot)
     index: HashTable<(u32, u32)>,
@@ -96,6 +127,7 @@ pub struct Watches {
     recursive: usize,
     data_count: usize,
     child_count: usize,
+    cost: usize,
 }
 
 fn spread(hash: u32) -> u64 {
@@ -112,9 +144,17 @@ impl Watches {
             .map(|&(_, slot)| slot)
     }
 
-    /// Adds a watch; false when it was there.
-    pub fn add(&mut self, path: &str, watcher: u32, mode: Mode) -> bool {
-        let slot = match self.find(path) {
+    /// Adds a watch, if there is room.
+    pub fn add(&mut self, path: &str, watcher: u32, mode: Mode) -> Result<(), Full> {
+        let found = self.find(path);
+        let before = found.map_or(0, |slot| self.paths[slot as usize].watchers.get(watcher));
+        if before == 0 {
+            let own = self.by_watcher.get(&watcher).map_or(0, BTreeSet::len);
+            if own >= self.limits.of_watcher || self.cost + cost(path) > self.limits.cost {
+                return Err(Full);
+            }
+        }
+        let slot = match found {
             Some(slot) => slot,
             None => {
                 let slot = self.paths.insert(Watched {
@@ -127,9 +167,8 @@ impl Watches {
                 slot
             }
         };
-        let before = self.paths[slot as usize].watchers.get(watcher);
         self.set(slot, watcher, before, before | mode.0);
-        before & mode.0 != mode.0
+        Ok(())
     }
 
     fn set(&mut self, slot: u32, watcher: u32, before: u8, after: u8) {
@@ -144,10 +183,13 @@ impl Watches {
             self.child_count + count(after, Mode::ON_CHILD) - count(before, Mode::ON_CHILD);
         let recursive = Mode::RECURSIVE.0;
         self.recursive = self.recursive + count(after, recursive) - count(before, recursive);
+        let cost = cost(&self.paths[slot as usize].path);
         if after != 0 {
+            self.cost += if before == 0 { cost } else { 0 };
             self.by_watcher.entry(watcher).or_default().insert(slot);
             return;
         }
+        self.cost -= cost;
         if let Some(slots) = self.by_watcher.get_mut(&watcher) {
             slots.remove(&slot);
             if slots.is_empty() {
@@ -276,9 +318,15 @@ mod tests {
     #[test]
     fn once_and_persistent() {
         let mut w = Watches::default();
-        assert!(w.add("/a", 1, Mode::DATA) && !w.add("/a", 1, Mode::DATA));
-        w.add("/a", 2, Mode::PERSISTENT);
-        w.add("/a", 1, Mode::CHILD);
+        for (watcher, mode) in [
+            (1, Mode::DATA),
+            (1, Mode::DATA),
+            (2, Mode::PERSISTENT),
+            (1, Mode::CHILD),
+        ] {
+            w.add("/a", watcher, mode).unwrap();
+        }
+        assert_eq!(w.cost, 2 * cost("/a"));
         assert_eq!((w.count(true), w.count(false)), (2, 2));
         assert_eq!(data(&mut w, "/a"), [1, 2]);
         assert_eq!(data(&mut w, "/a"), [2]);
@@ -288,15 +336,20 @@ mod tests {
         assert!(w.remove("/a", 2, Mode::PERSISTENT) && !w.remove("/a", 2, Mode::ANY));
         assert_eq!((w.count(true), w.count(false), w.paths.len()), (0, 0, 0));
         assert!(w.index.is_empty() && w.by_watcher.is_empty());
+        assert_eq!(w.cost, 0);
     }
 
     #[test]
     fn recursive_hears_of_all_below_once() {
         let mut w = Watches::default();
-        w.add("/", 1, Mode::RECURSIVE);
-        w.add("/a", 1, Mode::RECURSIVE);
-        w.add("/a/b", 1, Mode::DATA);
-        w.add("/a", 2, Mode::PERSISTENT);
+        for (path, watcher, mode) in [
+            ("/", 1, Mode::RECURSIVE),
+            ("/a", 1, Mode::RECURSIVE),
+            ("/a/b", 1, Mode::DATA),
+            ("/a", 2, Mode::PERSISTENT),
+        ] {
+            w.add(path, watcher, mode).unwrap();
+        }
         assert_eq!(data(&mut w, "/a/b"), [1]);
         assert_eq!(child(&mut w, "/a"), [2]);
         assert_eq!(data(&mut w, "/x"), [1]);
@@ -309,11 +362,37 @@ mod tests {
     fn many_watchers_of_one_path() {
         let mut w = Watches::default();
         for i in 0..100 {
-            w.add("/a", i, Mode::DATA);
+            w.add("/a", i, Mode::DATA).unwrap();
         }
         w.remove_watcher(50);
         assert_eq!(data(&mut w, "/a").len(), 99);
         assert!(w.paths.is_empty());
+    }
+
+    #[test]
+    fn watches_have_a_limit() {
+        let limited = |of_watcher, cost| Watches {
+            limits: Limits { of_watcher, cost },
+            ..Watches::default()
+        };
+        let mut w = limited(10, 1 << 20);
+        let long = "x".repeat(1 << 10);
+        let mut added = 0;
+        while w.add(&format!("/{long}{added}"), added, Mode::DATA).is_ok() {
+            added += 1;
+        }
+        assert!((800..1000).contains(&added), "{added}");
+        // One that is there takes no more room, and whoever goes gives his back.
+        w.add(&format!("/{long}0"), 0, Mode::CHILD).unwrap();
+        w.remove_watcher(0);
+        w.add(&format!("/{long}x"), 0, Mode::DATA).unwrap();
+        let mut w = limited(10, MAX_COST);
+        for i in 0..10 {
+            w.add(&format!("/{i}"), 1, Mode::DATA).unwrap();
+        }
+        assert_eq!(w.add("/", 1, Mode::DATA), Err(Full));
+        w.add("/", 2, Mode::DATA).unwrap();
+        w.add("/7", 1, Mode::PERSISTENT).unwrap();
     }
 
     #[test]

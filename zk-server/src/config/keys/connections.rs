@@ -6,8 +6,9 @@ use crate::config::key::Kind::{Bool, Float, Int, Text};
 const SETTINGS: &str = "effective_keys_reach_the_settings";
 const ONE_LAYER: &str = "there is one network layer here, an event loop on tokio";
 const TLS: &str = "TLS for clients is not served yet: take the line out, or keep Java for it";
-const THROTTLE: &str =
-    "the connection throttle is not served yet: set it to 0 and use maxCnxns or maxClientCnxns";
+const BUCKET: &str = "connections_over_the_tokens_are_closed";
+const BLUE: &str = "the_chance_of_being_dropped_follows_the_load";
+const WEIGHTS: &str = "weights_make_new_sessions_dearer";
 
 pub(super) const KEYS: &[Key] = &[
     Key::cfg(
@@ -178,7 +179,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "size of the token bucket for new connections; 0: off",
     )
-    .refused(&["0"], THROTTLE),
+    .held_by(BUCKET),
     Key::prop(
         "connection_throttle_fill_time",
         Int,
@@ -186,7 +187,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between refills",
     )
-    .noted(NO_TOKENS),
+    .held_by(BUCKET),
     Key::prop(
         "connection_throttle_fill_count",
         Int,
@@ -194,7 +195,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "tokens of a refill",
     )
-    .noted(NO_TOKENS),
+    .held_by(BUCKET),
     Key::prop(
         "connection_throttle_freeze_time",
         Int,
@@ -202,7 +203,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between adjustments of the dropping rate",
     )
-    .noted(NO_TOKENS),
+    .held_by(BLUE),
     Key::prop(
         "connection_throttle_drop_increase",
         Float,
@@ -210,7 +211,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "step up of the dropping rate",
     )
-    .noted(NO_TOKENS),
+    .held_by(BLUE),
     Key::prop(
         "connection_throttle_drop_decrease",
         Float,
@@ -218,7 +219,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "step down of the dropping rate",
     )
-    .noted(NO_TOKENS),
+    .held_by(BLUE),
     Key::prop(
         "connection_throttle_decrease_ratio",
         Float,
@@ -226,7 +227,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "fill level over which the dropping rate falls",
     )
-    .noted(NO_TOKENS),
+    .held_by(BLUE),
     Key::prop(
         "connection_throttle_weight_enabled",
         Bool,
@@ -234,7 +235,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "connections cost by kind of session",
     )
-    .noted(NO_TOKENS),
+    .held_by(WEIGHTS),
     Key::prop(
         "connection_throttle_global_session_weight",
         Int,
@@ -242,7 +243,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "cost of a new global session",
     )
-    .noted(NO_TOKENS),
+    .held_by(WEIGHTS),
     Key::prop(
         "connection_throttle_local_session_weight",
         Int,
@@ -250,7 +251,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "cost of a local session",
     )
-    .noted(NO_TOKENS),
+    .held_by(WEIGHTS),
     Key::prop(
         "connection_throttle_renew_session_weight",
         Int,
@@ -258,7 +259,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "cost of a session that is resumed",
     )
-    .noted(NO_TOKENS),
+    .held_by(WEIGHTS),
     Key::bare(
         "jute.maxbuffer",
         Int,
@@ -284,5 +285,3 @@ pub(super) const KEYS: &[Key] = &[
     )
     .noted("buffers grow as needed"),
 ];
-
-const NO_TOKENS: &str = "it only counts when connection_throttle_tokens is over 0";

@@ -7,7 +7,7 @@ const SETTINGS: &str = "effective_keys_reach_the_settings";
 const NO_CACHE: &str = "answers are encoded straight from the tree; there is no cache to size";
 const COMPACT: &str = "there is one, compact, way to keep watches";
 const ONE_CORE: &str = "one thread owns the tree; there are no commit workers";
-const LATENCY: &str = "requests do not wait in queues between threads here";
+const STALE: &str = "what_waited_too_long_for_the_throttle_ends_its_connection";
 
 pub(super) const KEYS: &[Key] = &[
     Key::prop(
@@ -39,9 +39,9 @@ pub(super) const KEYS: &[Key] = &[
         Bool,
         "true",
         "3.6",
-        "drop waiting requests whose connection is gone",
+        "drop waiting requests that are stale, and their connection",
     )
-    .noted("requests of a closed connection never wait here"),
+    .held_by(STALE),
     Key::prop(
         "request_stale_connection_check",
         Bool,
@@ -57,7 +57,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "a request older than its session timeout is stale",
     )
-    .noted(LATENCY),
+    .held_by(STALE),
     Key::prop(
         "request_throttler.shutdownTimeout",
         Int,

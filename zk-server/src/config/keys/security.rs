@@ -7,8 +7,15 @@ const SETTINGS: &str = "effective_keys_reach_the_settings";
 const NO_TLS: &str = "it only counts with TLS, which is not served";
 const NO_SASL: &str = "it only counts with SASL, which is not served";
 const CLIENT: &str = "clients read it, a server does not";
-const JAVA_CLASS: &str = "a Java class cannot be loaded here; digest, ip and world are built in: \
-                          take the line out";
+const JAVA_CLASS: &str = "a Java class cannot be loaded here, and SASL is not served yet; digest, ip and \
+                          ensemble are built in: take the line out";
+const BUILT_IN: &[&str] = &[
+    "org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
+    "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
+    "org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider",
+    "org.apache.zookeeper.server.auth.X509AuthenticationProvider",
+];
+const ENFORCED: &str = "only_clients_with_an_enforced_identity_are_served";
 
 pub(super) const KEYS: &[Key] = &[
     Key::prop(
@@ -67,10 +74,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4",
         "class of an authentication scheme",
     )
-    .refused(
-        &["org.apache.zookeeper.server.auth.X509AuthenticationProvider"],
-        JAVA_CLASS,
-    ),
+    .refused(BUILT_IN, JAVA_CLASS),
     Key::prop(
         "ensembleAuthName",
         Text,
@@ -78,7 +82,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "name that clients must give with the scheme ensemble",
     )
-    .noted("the scheme ensemble needs a provider class, which cannot be loaded here"),
+    .held_by("a_client_of_another_ensemble_is_closed"),
     Key::prop(
         "sessionRequireClientSASLAuth",
         Bool,
@@ -105,10 +109,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "only authenticated clients are served",
     )
-    .refused(
-        &["false"],
-        "enforced authentication is not served yet: take the line out, or keep Java for it",
-    ),
+    .held_by(ENFORCED),
     Key::prop(
         "enforce.auth.schemes",
         Text,
@@ -116,7 +117,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "schemes that count as authenticated",
     )
-    .noted("it only counts when enforce.auth.enabled is true"),
+    .held_by(ENFORCED),
     Key::prop(
         "letAnySaslUserDoX",
         Text,

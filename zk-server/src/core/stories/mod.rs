@@ -1,6 +1,7 @@
 //! Stories of clients and their server, in simulated time: what goes in as frames must come out
 //! as the frames that Java's server sends.
 
+mod guards;
 mod limits;
 mod sessions;
 mod watching;

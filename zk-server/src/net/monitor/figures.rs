@@ -1,24 +1,25 @@
 //! All figures at one moment, by Java's names.
 
 use driver::metrics::Summary;
-use proto::telemetry::MetricFamily;
+use proto::telemetry::{MetricFamily, MetricType};
 
-use crate::core::stats::Latency;
+use crate::core::stats::{Latency, Sums};
 use crate::net::{Net, environment};
 use crate::threads::log::LogFigures;
 
-use super::names::{ADVANCED, BASIC, COUNTERS, GAUGES};
+use super::names::{ADVANCED, BASIC, BY_SERVER, COUNTERS, GAUGES};
+use super::namespaces::NamespaceFigures;
 use super::{ServerStats, Value, four_digits};
 
 /// Count, sum, least and largest; percentiles where they are kept.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    count: u64,
-    sum: u64,
+pub(super) struct Sum {
+    pub(super) count: u64,
+    pub(super) sum: u64,
     min: u64,
     max: u64,
     /// 50, 95, 99, 99.9 and 90 of a hundred
-    ranks: [u64; 5],
+    pub(super) ranks: [u64; 5],
 }
 
 /// `mntr` prints those with a name.
@@ -31,7 +32,7 @@ const RANKS: [(Option<&str>, f64); 5] = [
 ];
 
 /// What the core counts, copied out under its lock.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct CoreFigures {
     stats: crate::core::stats::Stats,
     ephemerals: usize,
@@ -40,6 +41,8 @@ struct CoreFigures {
     data_size: i64,
     digest_mismatches: u64,
     proposals: usize,
+    drop_chance: f64,
+    namespaces: NamespaceFigures,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,8 @@ impl Figures {
                 data_size: tree.approximate_data_size(),
                 digest_mismatches: server.database().digest_mismatches(),
                 proposals: server.outstanding_proposals(),
+                drop_chance: server.connection_drop_chance(),
+                namespaces: NamespaceFigures::of(server),
             }
         });
         Self {
@@ -95,6 +100,7 @@ impl Figures {
         for name in ADVANCED {
             self.sum(name).values(name, true, out);
         }
+        self.core.namespaces.values(out);
     }
 
     #[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
@@ -123,10 +129,15 @@ impl Figures {
         let advanced = ADVANCED
             .iter()
             .map(|name| summary(name, &[(0, 0.5), (4, 0.9), (2, 0.99)]));
+        let by_server = BY_SERVER
+            .iter()
+            .map(|name| MetricFamily::of(name, name, MetricType::Summary, Vec::new()));
         gauges
             .chain(counters)
             .chain(basic)
             .chain(advanced)
+            .chain(self.core.namespaces.families())
+            .chain(by_server)
             .collect()
     }
 
@@ -143,7 +154,7 @@ impl Figures {
             "packets_sent" => int(server.sent),
             "packets_received" => int(server.received),
             "max_client_response_size" => Value::Int(server.max_response),
-            "connection_drop_probability" => Value::Real(0.0),
+            "connection_drop_probability" => Value::Real(self.core.drop_chance),
             "watch_count" => size(self.core.watches),
             "auth_failed_count" => int(server.auth_failed),
             "min_latency" => int(server.min_latency),
@@ -161,7 +172,13 @@ impl Figures {
         let stats = &self.core.stats;
         match name {
             "throttled_ops" => stats.throttled_ops,
-            "connection_rejected" => self.rejected,
+            "connection_rejected" => self.rejected + stats.connections_throttled,
+            "stale_requests" => stats.stale_requests,
+            "stale_requests_dropped" => stats.stale_requests_dropped,
+            "request_throttle_wait_count" => stats.throttle_waits,
+            "ensemble_auth_success" => stats.ensemble_auth_ok,
+            "ensemble_auth_fail" => stats.ensemble_auth_failed,
+            "ensemble_auth_skip" => stats.ensemble_auth_skipped,
             "sessionless_connections_expired" => self.sessionless_expired,
             "connection_drop_count" => self.dropped,
             "bytes_received_count" => stats.bytes_received,
@@ -197,6 +214,7 @@ impl Figures {
             "dbinittime" => Sum::once(self.startup.load_ms),
             "startup_txns_loaded" => Sum::once(self.startup.replayed),
             "startup_snap_load_time" => Sum::once(self.startup.load_ms),
+            "connection_token_deficit" => Sum::of_sums(&stats.token_deficit),
             "node_created_watch_count" => Sum::total(stats.node_created_watches),
             "node_deleted_watch_count" => Sum::total(stats.node_deleted_watches),
             "node_changed_watch_count" => Sum::total(stats.node_changed_watches),
@@ -207,13 +225,23 @@ impl Figures {
 }
 
 impl Sum {
-    fn of(summary: &Summary) -> Self {
+    pub(super) fn of(summary: &Summary) -> Self {
         Self {
             count: summary.count(),
             sum: summary.sum(),
             min: summary.min(),
             max: summary.max(),
             ranks: RANKS.map(|(_, rank)| summary.percentile(rank)),
+        }
+    }
+
+    fn of_sums(sums: &Sums) -> Self {
+        Self {
+            count: sums.count,
+            sum: sums.sum,
+            min: sums.min,
+            max: sums.max,
+            ranks: Default::default(),
         }
     }
 
@@ -250,7 +278,7 @@ impl Sum {
         }
     }
 
-    fn values(&self, name: &str, ranks: bool, out: &mut Vec<(String, Value)>) {
+    pub(super) fn values(&self, name: &str, ranks: bool, out: &mut Vec<(String, Value)>) {
         #[allow(clippy::cast_precision_loss, reason = "an average is a fraction")]
         let avg = match self.count {
             0 => 0.0,
@@ -275,7 +303,7 @@ impl Sum {
     }
 }
 
-fn int(value: u64) -> Value {
+pub(super) fn int(value: u64) -> Value {
     Value::Int(i64::try_from(value).unwrap_or(i64::MAX))
 }
 

@@ -4,6 +4,7 @@
 
 mod figures;
 mod names;
+mod namespaces;
 mod process;
 
 use std::path::Path;

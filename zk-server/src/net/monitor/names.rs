@@ -1,7 +1,7 @@
 //! The names of ZooKeeper 3.9's metrics, in the order in which `mntr` prints them. Names of parts
 //! that a standalone server does not have stay at zero, as they do in Java.
 
-pub(super) const GAUGES: [&str; 25] = [
+pub(super) const GAUGES: [&str; 24] = [
     "ephemerals_count",
     "num_alive_connections",
     "avg_latency",
@@ -26,10 +26,9 @@ pub(super) const GAUGES: [&str; 25] = [
     "outstanding_tls_handshake",
     "min_client_response_size",
     "non_mtls_local_conn_count",
-    "watch_bytes",
 ];
 
-pub(super) const COUNTERS: [&str; 50] = [
+pub(super) const COUNTERS: [&str; 51] = [
     "stale_requests_dropped",
     "throttled_ops",
     "insecure_admin_count",
@@ -80,6 +79,14 @@ pub(super) const COUNTERS: [&str; 50] = [
     "sync_processor_request_queued",
     "tls_handshake_exceeded",
     "revalidate_count",
+    "watch_bytes",
+];
+
+/// Summaries with one value a server of the ensemble; without an ensemble they are empty.
+pub(super) const BY_SERVER: [&str; 3] = [
+    "ack_latency",
+    "learner_handler_qp_size",
+    "learner_handler_qp_time_ms",
 ];
 
 /// Summaries with average, least and largest.

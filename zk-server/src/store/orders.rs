@@ -43,6 +43,20 @@ pub enum Job {
 }
 
 impl Job {
+    /// What to say when it cannot even begin.
+    pub fn failed(&self) -> DiskDone {
+        match self {
+            Self::Snapshot { image, .. } => DiskDone::SnapshotDone {
+                zxid: image.0.zxid(),
+                ok: false,
+            },
+            Self::ReadLog { link, .. } => DiskDone::LogRead {
+                link: *link,
+                records: Vec::new(),
+            },
+        }
+    }
+
     /// Does it. The error is for the operator: nothing is lost by it.
     pub fn run(self) -> (DiskDone, Result<Option<Written>, StoreError>) {
         match self {

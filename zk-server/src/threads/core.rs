@@ -11,7 +11,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::core::Event;
-use crate::core::io::{ConnId, Input, Now, Output};
+use crate::core::io::{ConnId, DiskDone, DiskOrder, Input, Now, Output};
 use crate::core::server::Server;
 use crate::net::outbox::Conn;
 use crate::store::image::Image;
@@ -121,6 +121,24 @@ impl Core {
         self.finish(after);
     }
 
+    /// What the log thread has done.
+    pub fn disk(&self, done: impl IntoIterator<Item = DiskDone>) {
+        let mut after = Aftermath::default();
+        {
+            let mut state = self.lock();
+            for done in done {
+                let input = match done {
+                    DiskDone::Logged { zxid } => Input::Logged { zxid },
+                    DiskDone::SnapshotDone { zxid, ok } => Input::SnapshotDone { zxid, ok },
+                    // a server that is alone orders nothing else
+                    _ => continue,
+                };
+                self.handle(&mut state, input, &mut after);
+            }
+        }
+        self.finish(after);
+    }
+
     /// Gives the core an input and does what it asks for.
     pub fn feed(&self, input: Input) {
         let mut after = Aftermath::default();
@@ -135,7 +153,7 @@ impl Core {
             self.carry_out(state, output, after);
         }
         state.outputs = outputs;
-        after.events = state.server.drain_events();
+        after.events.extend(state.server.drain_events());
         if let Some(deadline) = state.server.next_deadline() {
             if deadline < self.armed_us.load(Ordering::Relaxed) {
                 self.rearm.notify_one();
@@ -178,7 +196,7 @@ impl Core {
                 after.logged = true;
             }
             Output::RollLog => {
-                self.log.roll();
+                self.log.disk(DiskOrder::Roll);
                 after.logged = true;
             }
             Output::Snapshot { image } => after.snapshot = Some(image),

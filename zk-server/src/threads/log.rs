@@ -1,6 +1,6 @@
-//! The log thread: takes all records that wait, writes them, syncs once, and tells the core (Java:
-//! `SyncRequestProcessor`). It owns the [`Store`]. A failed write or sync stops the process: nothing
-//! is certain after it.
+//! The log thread: takes all orders that wait, carries them out with as few syncs as they allow, and
+//! tells the core (Java: `SyncRequestProcessor`). It owns the files. A failed write or sync stops the
+//! process: nothing is certain after it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use driver::metrics::Summary;
 
-use crate::core::io::{Input, Zxid};
+use crate::core::io::{DiskDone, DiskOrder, Zxid};
 use crate::store::image::Image;
-use crate::store::{Snapshots, Store, StoreError};
+use crate::store::txnlog::Synced;
+use crate::store::{Beside, Job, StoreError, Worker};
 
 use super::core::Core;
 
 /// What the log thread is asked to do, in order.
 #[derive(Debug)]
 enum Order {
-    Append { zxid: Zxid, record: Bytes },
-    Roll,
-    Snapshot(Image),
+    Disk(DiskOrder),
+    /// Remove old snapshots and logs.
     Purge,
 }
 
@@ -60,15 +60,16 @@ impl LogFigures {
 impl LogQueue {
     /// Queues a record; [`Self::wake`] follows when the caller has let go of its own lock.
     pub fn append(&self, zxid: Zxid, record: Bytes) {
-        self.push(Order::Append { zxid, record });
+        self.disk(DiskOrder::Append { zxid, record });
     }
 
-    pub fn roll(&self) {
-        self.push(Order::Roll);
+    /// Queues an order; [`Self::wake`] follows.
+    pub fn disk(&self, order: DiskOrder) {
+        self.push(Order::Disk(order));
     }
 
     pub fn snapshot(&self, image: Image) {
-        self.push(Order::Snapshot(image));
+        self.disk(DiskOrder::Snapshot(image));
         self.wake();
     }
 
@@ -119,7 +120,7 @@ pub struct LogThread {
     thread: JoinHandle<()>,
 }
 
-/// What the thread needs beside the store.
+/// What the thread needs beside the files.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
     /// `autopurge.snapRetainCount`
@@ -128,21 +129,23 @@ pub struct LogSettings {
 
 impl LogThread {
     pub fn start(
-        store: Store,
+        worker: Worker,
         core: Arc<Core>,
         queue: Arc<LogQueue>,
         settings: LogSettings,
     ) -> std::io::Result<Self> {
-        let worker = Worker {
-            store,
-            core,
-            queue: queue.clone(),
+        let files = Files {
+            worker,
             settings,
-            snapshot: None,
+            beside: Threads {
+                core,
+                queue: queue.clone(),
+                running: Vec::new(),
+            },
         };
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || worker.run())?;
+            .spawn(move || files.run())?;
         Ok(Self { queue, thread })
     }
 
@@ -158,54 +161,101 @@ impl LogThread {
     }
 }
 
-struct Worker {
-    store: Store,
-    core: Arc<Core>,
-    queue: Arc<LogQueue>,
+struct Files {
+    worker: Worker,
     settings: LogSettings,
-    snapshot: Option<JoinHandle<()>>,
+    beside: Threads,
 }
 
-impl Worker {
+impl Files {
     fn run(mut self) {
-        let mut batch = Vec::new();
-        while self.queue.take(&mut batch) {
-            if let Err(error) = self.carry_out(&mut batch) {
+        let (mut batch, mut done) = (Vec::new(), Vec::new());
+        while self.beside.queue.clone().take(&mut batch) {
+            if let Err(error) = self.carry_out(&mut batch, &mut done) {
                 fatal(&error);
             }
         }
-        if let Some(snapshot) = self.snapshot.take() {
-            let _ = snapshot.join();
-        }
-        if let Err(error) = self.store.close() {
+        self.beside.finish();
+        if let Err(error) = self.worker.close() {
             fatal(&error);
         }
     }
 
-    fn carry_out(&mut self, batch: &mut Vec<Order>) -> Result<(), StoreError> {
-        let mut last = None;
-        let mut records = 0;
-        for order in batch.drain(..) {
-            match order {
-                Order::Append { zxid, record } => {
-                    self.store.append(zxid, &record)?;
-                    last = Some(zxid);
-                    records += 1;
-                }
-                Order::Roll => self.store.roll()?,
-                Order::Snapshot(image) => self.write_snapshot(image),
-                Order::Purge => self.purge(),
+    fn carry_out(
+        &mut self,
+        batch: &mut Vec<Order>,
+        done: &mut Vec<DiskDone>,
+    ) -> Result<(), StoreError> {
+        let mut purge = false;
+        let orders = batch.drain(..).filter_map(|order| match order {
+            Order::Disk(order) => Some(order),
+            Order::Purge => {
+                purge = true;
+                None
+            }
+        });
+        let result = self.worker.carry_out(orders, &mut self.beside, done);
+        // What is durable is durable, even when a later order has failed.
+        self.beside.core.disk(done.drain(..));
+        result?;
+        if purge {
+            self.purge();
+        }
+        Ok(())
+    }
+
+    fn purge(&self) {
+        tracing::info!("Purge task started.");
+        let mut removing = |file: &crate::store::names::Named| {
+            tracing::info!("Removing file: {}", file.path.display());
+        };
+        let store = self.worker.store();
+        if let Err(error) = store.purge(self.settings.retain, &mut removing) {
+            tracing::error!("Error occurred while purging: {error}");
+        }
+        tracing::info!("Purge task completed.");
+    }
+}
+
+/// Jobs run on threads of their own: one snapshot at a time.
+struct Threads {
+    core: Arc<Core>,
+    queue: Arc<LogQueue>,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Beside for Threads {
+    fn start(&mut self, job: Job) {
+        if matches!(job, Job::Snapshot { .. }) {
+            self.finish();
+        }
+        self.running.retain(|job| !job.is_finished());
+        let (core, queue) = (self.core.clone(), self.queue.clone());
+        let failed = job.failed();
+        let started = std::thread::Builder::new()
+            .name("snap".to_owned())
+            .spawn(move || run_job(job, &core, &queue));
+        match started {
+            Ok(thread) => self.running.push(thread),
+            Err(error) => {
+                tracing::error!("cannot start a thread for a snapshot: {error}");
+                self.core.disk([failed]);
             }
         }
-        let Some(zxid) = last else {
-            return Ok(());
-        };
-        let done = self.store.sync()?;
-        self.core.feed(Input::Logged { zxid });
-        let slow = self.store.was_slow(&done);
+    }
+
+    fn finish(&mut self) {
+        for job in self.running.drain(..) {
+            if job.join().is_err() {
+                tracing::error!("a thread beside the log thread ended by a panic");
+            }
+        }
+    }
+
+    fn synced(&mut self, sync: &Synced, records: u64, slow: bool) {
         {
             let mut figures = self.queue.figures();
-            figures.fsync_ms.record(millis(done.elapsed));
+            figures.fsync_ms.record(millis(sync.elapsed));
             figures.batch_size.record(records);
             figures.slow_syncs += u64::from(slow);
         }
@@ -214,74 +264,46 @@ impl Worker {
                 "fsync-ing the write ahead log in {} took {}ms which will adversely effect \
                  operation latency. {} bytes were synced. See the ZooKeeper troubleshooting guide",
                 std::thread::current().name().unwrap_or("log"),
-                done.elapsed.as_millis(),
-                done.bytes
+                sync.elapsed.as_millis(),
+                sync.bytes
             );
         }
-        Ok(())
-    }
-
-    /// Writes beside this thread, one at a time.
-    fn write_snapshot(&mut self, image: Image) {
-        if let Some(running) = self.snapshot.take() {
-            let _ = running.join();
-        }
-        let (core, queue) = (self.core.clone(), self.queue.clone());
-        let snapshots = self.store.snapshots().clone();
-        let zxid = image.0.zxid();
-        let writing = std::thread::Builder::new()
-            .name("snap".to_owned())
-            .spawn(move || snapshot(&snapshots, &image, &core, &queue));
-        match writing {
-            Ok(writing) => self.snapshot = Some(writing),
-            Err(error) => {
-                tracing::error!("cannot start a thread for the snapshot: {error}");
-                self.core.feed(Input::SnapshotDone { zxid, ok: false });
-            }
-        }
-    }
-
-    fn purge(&self) {
-        tracing::info!("Purge task started.");
-        let mut removing = |file: &crate::store::names::Named| {
-            tracing::info!("Removing file: {}", file.path.display());
-        };
-        if let Err(error) = self.store.purge(self.settings.retain, &mut removing) {
-            tracing::error!("Error occurred while purging: {error}");
-        }
-        tracing::info!("Purge task completed.");
     }
 }
 
-fn snapshot(snapshots: &Snapshots, image: &Image, core: &Core, queue: &LogQueue) {
-    let zxid = image.0.zxid();
-    tracing::info!("Snapshotting: 0x{:x}", zxid.0);
+fn run_job(job: Job, core: &Core, queue: &LogQueue) {
     let begun = Instant::now();
-    let written = snapshots.write(&*image.0);
-    {
-        let mut figures = queue.figures();
-        match &written {
-            Ok(_) => {
+    if let Job::Snapshot { image, .. } = &job {
+        tracing::info!("Snapshotting: 0x{:x}", image.0.zxid().0);
+    }
+    let (done, result) = job.run();
+    match result {
+        Ok(None) => {}
+        Ok(Some(written)) => {
+            {
+                let mut figures = queue.figures();
                 figures.snapshot_ms.record(millis(begun.elapsed()));
-                figures.last_snapshot = Some((zxid, super::clock::wall_ms() / 1000));
+                figures.last_snapshot = Some((written.zxid, super::clock::wall_ms() / 1000));
             }
-            Err(_) => figures.snapshot_errors += 1,
+            tracing::info!(
+                "Snapshot {} taken in {} ms",
+                written.path.display(),
+                begun.elapsed().as_millis()
+            );
+        }
+        Err(error) => {
+            if matches!(done, DiskDone::SnapshotDone { .. }) {
+                queue.figures().snapshot_errors += 1;
+                tracing::error!(
+                    "The snapshot failed; the log keeps everything and the next one is tried later: \
+                     {error}"
+                );
+            } else {
+                tracing::warn!("The log cannot be read for a learner, it gets a snapshot: {error}");
+            }
         }
     }
-    match &written {
-        Ok(written) => tracing::info!(
-            "Snapshot {} taken in {} ms",
-            written.path.display(),
-            begun.elapsed().as_millis()
-        ),
-        Err(error) => tracing::error!(
-            "The snapshot failed; the log keeps everything and the next one is tried later: {error}"
-        ),
-    }
-    core.feed(Input::SnapshotDone {
-        zxid,
-        ok: written.is_ok(),
-    });
+    core.disk([done]);
 }
 
 fn millis(elapsed: Duration) -> u64 {

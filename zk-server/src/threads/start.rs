@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driver::logging::STARTUP;
-use proto::zk::txn::TxnHeader;
 
 use crate::auth::Providers;
 use crate::config::Config;
-use crate::core::io::Zxid;
 use crate::core::{Server, Settings};
 use crate::net::admission::Admission;
 use crate::net::{Net, NetCounters, Startup, WrongPort, admin, listener, monitor};
-use crate::store::image::{Image, ImageSink};
-use crate::store::{Compression, FolderLock, RealDisk, Replay, Store, StoreConfig, StoreError};
-use crate::tree::{Database, EphemeralTypes};
+use crate::store::{
+    Compression, DatabaseSettings, FolderLock, RealDisk, Store, StoreConfig, StoreError, Worker,
+};
+use crate::tree::EphemeralTypes;
 
 use super::clock::Clock;
 use super::core::Core;
@@ -48,7 +47,7 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
         }
     });
     warn_about_folders(&config);
-    let (server, store, folders, startup) = restore(&config, clock)?;
+    let (server, worker, folders, startup) = restore(&config, clock)?;
     let client = match &config.client {
         Some(port) => Some(listener::bind(port).map_err(unexpected)?),
         None => return Err(no_port(&config)),
@@ -63,7 +62,7 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
     let settings = LogSettings {
         retain: usize::try_from(config.files.retain).unwrap_or(3),
     };
-    let log = LogThread::start(store, core.clone(), queue.clone(), settings)
+    let log = LogThread::start(worker, core.clone(), queue.clone(), settings)
         .map_err(|error| unexpected(format!("cannot start the log thread: {error}")))?;
     let net = Arc::new(Net {
         limits: config.limits.clone(),
@@ -135,69 +134,19 @@ impl Running {
     }
 }
 
-/// The tree and the sessions while the files are read.
-struct Restoring {
-    database: Database,
-    types: EphemeralTypes,
-    digest: bool,
-}
-
-impl Replay for Restoring {
-    fn restart(&mut self) {
-        self.database = Database::for_snapshot(self.types, self.digest);
-    }
-
-    fn begin_new(&mut self) {
-        self.database = Database::new(self.types, self.digest);
-    }
-
-    fn sink(&mut self) -> &mut dyn ImageSink {
-        &mut self.database
-    }
-
-    fn loaded(&mut self, zxid: Zxid) -> Result<(), String> {
-        if !self.database.loaded(zxid) {
-            tracing::error!(
-                "The digest of the snapshot at zxid 0x{:x} is not that of the tree it gives",
-                zxid.0
-            );
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, _: &TxnHeader, record: &[u8]) -> Result<(), String> {
-        let applied = self.database.apply_logged(record);
-        applied.map(|_| ()).map_err(|error| error.to_string())
-    }
-
-    fn image(&self) -> Image {
-        self.database.image()
-    }
-}
-
 /// Reads snapshot and log.
 fn restore(
     config: &Config,
     clock: Clock,
-) -> Result<(Server, Store, FolderLock, Startup), StartError> {
+) -> Result<(Server, Worker, FolderLock, Startup), StartError> {
     let begun = Instant::now();
-    let mut store =
+    let store =
         Store::open(Arc::new(RealDisk), store_config(config)).map_err(|e| failed_folders(&e))?;
     // Before the log is read: what another server is writing looks like a torn end.
     let folders = FolderLock::take(&store_config(config)).map_err(|error| failed_store(&error))?;
-    let types = EphemeralTypes {
-        extended: config.core.extended_types,
-        emulate_353: config.core.emulate_353_ttl,
-    };
-    let digest = config.core.digest_enabled;
-    let mut restoring = Restoring {
-        database: Database::new(types, digest),
-        types,
-        digest,
-    };
-    let found = store
-        .recover(&mut restoring)
-        .map_err(|error| failed_store(&error))?;
+    let (worker, loaded) =
+        Worker::open(store, database_settings(config)).map_err(|error| failed_store(&error))?;
+    let found = &loaded.found;
     for note in &found.notes {
         tracing::warn!(target: STARTUP, "{note}");
     }
@@ -211,8 +160,19 @@ fn restore(
         found.zxid.0,
         found.replayed
     );
-    let server = Server::new(settings(config), restoring.database, clock.now());
-    Ok((server, store, folders, startup))
+    let server = Server::new(settings(config), loaded.database, clock.now());
+    Ok((server, worker, folders, startup))
+}
+
+fn database_settings(config: &Config) -> DatabaseSettings {
+    DatabaseSettings {
+        types: EphemeralTypes {
+            extended: config.core.extended_types,
+            emulate_353: config.core.emulate_353_ttl,
+        },
+        digest: config.core.digest_enabled,
+        commit_log: 0,
+    }
 }
 
 fn store_config(config: &Config) -> StoreConfig {

@@ -2,14 +2,17 @@
 //! `ZooKeeperServer.processConnectRequest`, `finishSessionInit`).
 
 use proto::jute::Jute;
+use proto::zk::OpCode;
 use proto::zk::request::ConnectRequest;
 use proto::zk::response::ConnectResponse;
 
+use crate::pipeline::commit::Requester;
 use crate::pipeline::request::Write;
+use crate::session::Owner;
 use crate::session::id::password;
 
-use super::conn::Phase;
-use super::io::Output;
+use super::conn::{Phase, Waiting};
+use super::io::{ConnId, Mode, Output};
 use super::server::{Event, Server};
 
 impl Server {
@@ -33,6 +36,13 @@ impl Server {
         }
         self.stats.token_deficit.add(self.throttle.deficit());
         self.stats.connection_requests += 1;
+        if self.mode == Mode::Leading && !self.settings.leader_serves {
+            return self.close(slot, out);
+        }
+        if self.mode == Mode::ReadOnly && !request.read_only {
+            self.event(Event::ReadWriteClient { conn: id });
+            return self.close(slot, out);
+        }
         let ours = self.db.last_zxid().0;
         if request.last_zxid_seen > ours {
             let seen = request.last_zxid_seen;
@@ -55,10 +65,36 @@ impl Server {
             conn.session = session;
             conn.phase = Phase::Connecting;
             self.by_session.insert(session, slot);
-            self.tracker.track(session, timeout);
-            self.propose_for(slot, 0, &Write::CreateSession { timeout }, 0, out);
+            self.create_session(slot, session, timeout, out);
         } else {
             self.resume(slot, &request, timeout, out);
+        }
+    }
+
+    fn create_session(&mut self, slot: u32, session: i64, timeout: i32, out: &mut Vec<Output>) {
+        if self.mode == Mode::ReadOnly || self.settings.local_sessions {
+            self.tracker.track_local(session, timeout);
+            return self.finish_session_init(slot, true, out);
+        }
+        let conn = self.conns.get(slot).map_or(ConnId(0), |conn| conn.id);
+        let requester = Requester {
+            slot,
+            conn,
+            token: 0,
+            xid: 0,
+            at_us: self.now.mono_us,
+            large: 0,
+        };
+        let token = if self.is_learner() {
+            let body = timeout.to_vec().into();
+            self.forward(OpCode::CreateSession, body, requester, out)
+        } else {
+            self.tracker.track(session, timeout);
+            self.tracker.set_owner(session, Owner::Here);
+            self.propose(&Write::CreateSession { timeout }, requester, out)
+        };
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.queue.push_back(Waiting::Write(token));
         }
     }
 
@@ -71,19 +107,32 @@ impl Server {
     ) {
         let session = request.session_id;
         self.stats.connection_revalidations += 1;
-        let valid = request.password == Some(&password(session)[..])
-            && self.tracker.touch(session, timeout);
+        let knows = request.password == Some(&password(session)[..]);
+        let local = self.tracker.is_local(session);
+        if self.mode == Mode::ReadOnly && self.db.sessions().contains_key(&session) {
+            // Nobody could close or keep it here.
+            return self.close(slot, out);
+        }
+        if knows && self.is_learner() && !local {
+            return self.ask_leader(slot, session, out);
+        }
+        let valid = knows && self.tracker.touch(session, timeout);
         if valid {
-            // Unlike Java only for one who knows the password.
-            if let Some(old) = self.by_session.insert(session, slot) {
-                self.close(old, out);
-                self.by_session.insert(session, slot);
-            }
-            if let Some(conn) = self.conns.get_mut(slot) {
-                conn.session = session;
-            }
+            self.tracker.set_owner(session, Owner::Here);
+            self.take_over(slot, session, out);
         }
         self.finish_session_init(slot, valid, out);
+    }
+
+    /// The session belongs to this connection. Unlike Java only for one who knows the password.
+    pub(super) fn take_over(&mut self, slot: u32, session: i64, out: &mut Vec<Output>) {
+        if let Some(old) = self.by_session.insert(session, slot) {
+            self.close(old, out);
+            self.by_session.insert(session, slot);
+        }
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.session = session;
+        }
     }
 
     /// Tells the client its session, or that it has none any more.
@@ -103,7 +152,7 @@ impl Server {
             timeout: if valid { conn.timeout_ms } else { 0 },
             session_id: if valid { conn.session } else { 0 },
             password: Some(&password),
-            read_only: false,
+            read_only: self.mode == Mode::ReadOnly,
         }
         .write(&mut conn.out);
         if !conn.knows_read_only {

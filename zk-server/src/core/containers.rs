@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::pipeline::request::Write;
 use crate::tree::ephemeral::{EphemeralType, ttl_of};
 
-use super::io::{Now, Output};
+use super::io::{Mode, Now, Output};
 use super::server::Server;
 use super::settings::Settings;
 
@@ -42,7 +42,15 @@ impl ContainerSweep {
 }
 
 impl Server {
+    /// Only those who make transactions do.
+    pub(super) fn sweeps(&self) -> bool {
+        matches!(self.mode, Mode::Standalone | Mode::Leading)
+    }
+
     pub(super) fn sweep_containers(&mut self, out: &mut Vec<Output>) {
+        if !self.sweeps() {
+            return;
+        }
         let now = self.now.mono_us;
         let sweep = &self.containers;
         if sweep.candidates.is_empty() && sweep.next_check_us <= now {

@@ -69,7 +69,7 @@ impl Server {
 
     /// Requests that were received and have no reply yet.
     pub fn outstanding_requests(&self) -> usize {
-        self.proposals.len() + self.held
+        self.outstanding_writes() + self.held
     }
 
     /// The share of new sessions that the connection throttle drops by chance.
@@ -152,7 +152,11 @@ impl Server {
 
     /// Sessions that are tracked; those being created or closed among them.
     pub fn session_count(&self) -> usize {
-        self.tracker.len()
+        if self.is_learner() {
+            self.db.sessions().len() + self.tracker.len()
+        } else {
+            self.tracker.len()
+        }
     }
 
     /// Closes a session's connection without closing the session (Java: the admin server's

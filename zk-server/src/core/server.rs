@@ -3,11 +3,12 @@
 //! `handle` takes one input at a time and never waits: what must be durable first is in the queue
 //! of proposals until the log reports it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
 use crate::pipeline::commit::Proposals;
+use crate::pipeline::forward::Forwards;
 use crate::pipeline::overlay::Overlay;
 use crate::pipeline::prep::QuotaExceeded;
 use crate::pipeline::records::RecordBuffer;
@@ -80,6 +81,22 @@ pub enum Event {
         conn: ConnId,
         what: &'static str,
     },
+    /// A local session has become one of the ensemble.
+    SessionUpgraded {
+        session: i64,
+    },
+    /// A write was refused because its session has moved to another server; its connection is closed.
+    SessionMoved {
+        session: i64,
+    },
+    /// The tree is not the leader's after this transaction. Told once; the rest is counted.
+    DigestMismatch {
+        zxid: i64,
+    },
+    /// A client that wants to write came while this server can only read.
+    ReadWriteClient {
+        conn: ConnId,
+    },
 }
 
 /// Events beyond this many between two drains are only counted.
@@ -96,7 +113,7 @@ pub struct Retired {
 
 #[derive(Debug)]
 pub struct Server {
-    mode: Mode,
+    pub(crate) mode: Mode,
     pub(crate) settings: Settings,
     pub(crate) db: Database,
     pub(crate) overlay: Overlay,
@@ -120,8 +137,20 @@ pub struct Server {
     pub(crate) held: usize,
     pub(crate) large_bytes: usize,
     /// connections that have requests waiting for the throttle
-    pub(crate) throttled: std::collections::VecDeque<ConnId>,
+    pub(crate) throttled: VecDeque<ConnId>,
     pub(crate) quota_events: Vec<QuotaExceeded>,
+    /// learner: what waits for the leader
+    pub(crate) forwards: Forwards,
+    /// learner: connections that wait to hear whether their session lives
+    pub(crate) revalidations: HashMap<i64, VecDeque<(u32, ConnId)>>,
+    /// learner: sessions of the ensemble that were heard of, with their timeouts
+    pub(crate) touched: HashMap<i64, i32>,
+    /// learner: local sessions on their way to become the ensemble's
+    pub(crate) upgrading: HashSet<i64>,
+    /// leader: owners of ephemerals that have no session
+    pub(crate) orphans: Vec<i64>,
+    pub(crate) abandoned: bool,
+    pub(crate) mismatch_told: bool,
     events: Vec<Event>,
 }
 
@@ -163,9 +192,16 @@ impl Server {
 
     fn with(settings: Settings, mode: Mode, db: Database, last_assigned: i64, now: Now) -> Self {
         let mut tracker = SessionTracker::new(settings.tick_time_ms, now.mono_us);
-        for (&id, &timeout) in db.sessions() {
-            tracker.track(id, timeout);
+        if matches!(mode, Mode::Standalone | Mode::Leading) {
+            for (&id, &timeout) in db.sessions() {
+                tracker.track(id, timeout);
+            }
         }
+        let orphans = if mode == Mode::Leading {
+            db.orphans()
+        } else {
+            Vec::new()
+        };
         Self {
             mode,
             overlay: Overlay::default(),
@@ -177,7 +213,7 @@ impl Server {
             by_session: HashMap::new(),
             proposals: Proposals::default(),
             last_assigned,
-            next_session: id::first_id(settings.server_id, now.wall_ms),
+            next_session: id::next_id(settings.server_id, now.wall_ms, db.sessions()),
             containers: ContainerSweep::new(&settings, now),
             snapshots: Snapshots::new(&settings),
             stats: Stats::new(),
@@ -190,8 +226,15 @@ impl Server {
             started_us: now.mono_us,
             held: 0,
             large_bytes: 0,
-            throttled: std::collections::VecDeque::new(),
+            throttled: VecDeque::new(),
             quota_events: Vec::new(),
+            forwards: Forwards::default(),
+            revalidations: HashMap::new(),
+            touched: HashMap::new(),
+            upgrading: HashSet::new(),
+            orphans,
+            abandoned: false,
+            mismatch_told: false,
             events: Vec::new(),
             settings,
             db,
@@ -200,6 +243,9 @@ impl Server {
 
     /// Takes one input and appends what it leads to, in the order in which it must be done.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        if self.abandoned {
+            return;
+        }
         self.now = now;
         if let Some(gap) = self.tracker.advance(now.mono_us) {
             self.stats.stalls += 1;
@@ -227,6 +273,7 @@ impl Server {
             Input::SnapshotDone { .. } => self.snapshots.done(),
             Input::Tick => {}
         }
+        self.close_orphans(out);
         self.expire_sessions(out);
         self.sweep_containers(out);
         self.wake_throttled(out);
@@ -237,16 +284,13 @@ impl Server {
         self.mode
     }
 
-    /// Learner: the sessions that were heard of since the last call, with their timeouts, for the
-    /// answer to the leader's ping.
-    pub fn take_touched(&mut self) -> Vec<(i64, i32)> {
-        Vec::new()
-    }
-
     /// When the next `Tick` must come at the latest, on the monotonic clock.
     pub fn next_deadline(&self) -> Option<u64> {
+        if !self.orphans.is_empty() {
+            return Some(self.now.mono_us);
+        }
         let sessions = self.tracker.next_deadline();
-        let containers = Some(self.containers.next_us());
+        let containers = self.sweeps().then(|| self.containers.next_us());
         [sessions, containers].into_iter().flatten().min()
     }
 
@@ -377,7 +421,12 @@ impl Server {
         for session in self.tracker.expire() {
             self.stats.sessions_expired += 1;
             self.event(Event::SessionExpired { session });
-            self.close_session_of(session, out);
+            if self.tracker.is_local(session) {
+                self.tracker.remove(session);
+                self.close_connection_of(session, out);
+            } else {
+                self.close_session_of(session, out);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::throttle::ThrottleSettings;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// first byte of session ids; 1 for a standalone server, as in Java
+    /// first byte of session ids: `myid`; 1 for a standalone server, as in Java
     pub server_id: i64,
     /// `tickTime`
     pub tick_time_ms: u64,
@@ -26,6 +26,14 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// `reconfigEnabled`
     pub reconfig_enabled: bool,
+    /// `localSessionsEnabled`
+    pub local_sessions: bool,
+    /// `localSessionsUpgradingEnabled`
+    pub local_sessions_upgrading: bool,
+    /// `leaderServes`
+    pub leader_serves: bool,
+    /// `standaloneEnabled`: a reconfig leaves at least two voters
+    pub standalone_enabled: bool,
     /// `snapCount`
     pub snap_count: u64,
     /// `snapSizeLimitInKb`, in bytes; 0 for none
@@ -74,6 +82,10 @@ impl Default for Settings {
             close_session_txn: true,
             enforce_quota: false,
             reconfig_enabled: false,
+            local_sessions: false,
+            local_sessions_upgrading: false,
+            leader_serves: true,
+            standalone_enabled: true,
             snap_count: 100_000,
             snap_size_bytes: 4 << 30,
             global_outstanding_limit: 1000,

@@ -5,23 +5,28 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use proto::jute::Jute;
-use proto::zk::OpCode;
 use proto::zk::multi::MultiHeader;
 use proto::zk::response::ReplyHeader;
+use proto::zk::{ErrorCode, OpCode};
 
 use crate::core::conn::Waiting;
 use crate::core::io::{ConnId, Output, Zxid};
-use crate::core::server::Server;
+use crate::core::server::{Event, Server};
 use crate::tree::Applied;
 
 use super::reply;
 use super::watches::Delivery;
+
+const CLOSE_SESSION: i32 = OpCode::CloseSession as i32;
+const CREATE_SESSION: i32 = OpCode::CreateSession as i32;
 
 /// Who waits for a write.
 #[derive(Debug)]
 pub(crate) struct Requester {
     pub(crate) slot: u32,
     pub(crate) conn: ConnId,
+    /// its place in the connection's queue
+    pub(crate) token: i64,
     pub(crate) xid: i32,
     pub(crate) at_us: u64,
     /// its bytes, when it counts as a large request
@@ -71,11 +76,18 @@ impl Server {
     /// Everything up to `zxid` is durable.
     pub(crate) fn commit_to(&mut self, zxid: i64, out: &mut Vec<Output>) {
         while let Some(proposal) = self.proposals.pop_to(zxid) {
-            self.commit(&proposal, out);
+            self.commit(proposal, out);
         }
     }
 
-    fn commit(&mut self, proposal: &Proposal, out: &mut Vec<Output>) {
+    fn commit(&mut self, proposal: Proposal, out: &mut Vec<Output>) {
+        let Proposal {
+            zxid,
+            mut op,
+            session,
+            record,
+            mut requester,
+        } = proposal;
         let mut delivery = Delivery {
             watches: &mut self.watches,
             conns: &mut self.conns,
@@ -84,35 +96,66 @@ impl Server {
         };
         let (header, applied) = self
             .db
-            .apply(&proposal.record, &mut delivery)
-            .expect("a record that prep has made can be applied");
-        self.overlay.applied(proposal.zxid);
-        if proposal.op == OpCode::CloseSession {
-            self.tracker.remove(proposal.session);
+            .apply(&record, &mut delivery)
+            .expect("a record that prep has made or a learner has checked can be applied");
+        self.overlay.applied(zxid);
+        if self.is_learner() {
+            if let Some(forwarded) = self.forwards.answered(&header) {
+                (op, requester) = (forwarded.op, forwarded.requester);
+            }
         }
-        match &proposal.requester {
+        match header.op {
+            CLOSE_SESSION => self.session_closed(session),
+            CREATE_SESSION if self.settings.local_sessions => self.session_created(session),
+            _ => {}
+        }
+        match &requester {
             Some(requester) => {
                 self.large_bytes -= requester.large;
                 let there = self.conns.get(requester.slot);
                 if there.is_some_and(|conn| conn.id == requester.conn) {
-                    self.answer_write(proposal, requester, header.op, &applied, out);
-                } else if proposal.op == OpCode::CloseSession {
-                    self.close_connection_of(proposal.session, out);
+                    self.answer_write(op, requester, header.op, &applied, out);
+                } else if op == OpCode::CloseSession {
+                    self.close_connection_of(session, out);
                 }
             }
-            None if proposal.op == OpCode::CloseSession => {
-                self.close_connection_of(proposal.session, out);
-            }
+            None if op == OpCode::CloseSession => self.close_connection_of(session, out),
             None => {}
         }
-        if self.snapshots.applied(proposal.zxid) {
+        self.report_mismatch(zxid);
+        self.db.committed_mut().push(zxid, record);
+        if self.snapshots.applied(zxid) {
             self.stats.snapshots += 1;
             let image = self.db.image();
             out.push(Output::Snapshot { image });
         }
     }
 
-    fn close_connection_of(&mut self, session: i64, out: &mut Vec<Output>) {
+    fn session_closed(&mut self, session: i64) {
+        self.tracker.remove(session);
+        self.touched.remove(&session);
+        self.upgrading.remove(&session);
+    }
+
+    /// It is the ensemble's; if it was local, it is so no more.
+    fn session_created(&mut self, session: i64) {
+        self.upgrading.remove(&session);
+        if self.is_learner() {
+            self.tracker.remove(session);
+        } else {
+            self.tracker.upgrade(session);
+        }
+    }
+
+    /// The first time that the tree is not what the transaction says.
+    fn report_mismatch(&mut self, zxid: i64) {
+        if self.db.digest_mismatches() > 0 && !self.mismatch_told {
+            self.mismatch_told = true;
+            self.event(Event::DigestMismatch { zxid });
+        }
+    }
+
+    pub(crate) fn close_connection_of(&mut self, session: i64, out: &mut Vec<Output>) {
         if let Some(&slot) = self.by_session.get(&session) {
             self.close(slot, out);
         }
@@ -120,7 +163,7 @@ impl Server {
 
     fn answer_write(
         &mut self,
-        proposal: &Proposal,
+        op: OpCode,
         requester: &Requester,
         txn_op: i32,
         applied: &Applied<'_>,
@@ -131,16 +174,22 @@ impl Server {
         let latency = self.now.mono_us.saturating_sub(requester.at_us);
         self.stats.latency.add(latency);
         self.stats.update_latency.add(latency);
-        if proposal.op == OpCode::CreateSession {
-            self.finish_session_init(slot, true, out);
+        let failed = txn_op == OpCode::Error.code();
+        if applied.err == ErrorCode::SessionMoved.code() {
+            // As Java: no reply, or client and leader would disagree on where the session is.
+            let session = self.conns.get(slot).map_or(0, |conn| conn.session);
+            self.event(Event::SessionMoved { session });
+            return self.close(slot, out);
+        }
+        if op == OpCode::CreateSession {
+            self.finish_session_init(slot, !failed, out);
         } else if let Some(conn) = self.conns.writer(slot) {
             let start = conn.out.len();
-            let failed = txn_op == OpCode::Error.code();
             let header = ReplyHeader {
                 xid: requester.xid,
                 zxid,
                 // The parts of a multi carry their own codes.
-                err: if proposal.op == OpCode::Multi && !failed {
+                err: if op == OpCode::Multi && !failed {
                     0
                 } else {
                     applied.err
@@ -148,7 +197,7 @@ impl Server {
             };
             reply::frame(&mut conn.out, header, |out| {
                 if !failed {
-                    body(proposal.op, applied, out);
+                    body(op, applied, out);
                 }
             });
             self.stats.packets_sent += 1;
@@ -159,17 +208,17 @@ impl Server {
         };
         let (from, now) = (requester.at_us, self.now.mono_us);
         conn.stats
-            .answered(requester.xid, zxid, short_name(proposal.op), from, now);
+            .answered(requester.xid, zxid, short_name(op), from, now);
         let head = conn.queue.pop_front();
-        debug_assert!(matches!(head, Some(Waiting::Write(z)) if z == proposal.zxid));
-        if proposal.op == OpCode::CloseSession {
-            return self.close(slot, out);
+        debug_assert!(matches!(head, Some(Waiting::Write(token)) if token == requester.token));
+        match op {
+            OpCode::CloseSession => self.close(slot, out),
+            OpCode::CreateSession => self.begin_requests(slot, out),
+            _ => {
+                self.drain(slot, out);
+                self.resume_if_idle(slot, out);
+            }
         }
-        if proposal.op == OpCode::CreateSession && !conn.queue.is_empty() {
-            self.hold_all(slot);
-        }
-        self.drain(slot, out);
-        self.resume_if_idle(slot, out);
     }
 }
 

@@ -13,12 +13,10 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::Proof;
 use crate::core::conn::Waiting;
-use crate::core::io::{ConnId, Output};
+use crate::core::io::{ConnId, Mode, Output};
 use crate::core::server::{Event, Server};
-use crate::tree::data_tree::At;
 
-use super::commit::{Proposal, Requester};
-use super::prep::Prep;
+use super::commit::Requester;
 use super::reply;
 use super::request::{Write, is_write};
 
@@ -45,6 +43,23 @@ fn valid(op: i32) -> Option<OpCode> {
                 | OpCode::Error
         )
     })
+}
+
+/// A request that has a place in the order of all writes.
+struct Ordered<'a> {
+    slot: u32,
+    xid: i32,
+    op: OpCode,
+    frames: &'a Bytes,
+    /// where its frame lies in `frames`
+    frame: Range<usize>,
+    at_us: u64,
+}
+
+impl Ordered<'_> {
+    fn body(&self) -> Bytes {
+        self.frames.slice(self.frame.start + HEADER..self.frame.end)
+    }
 }
 
 impl Server {
@@ -84,12 +99,12 @@ impl Server {
             return self.close(slot, out);
         }
         // A request of a session that is gone or going is dropped without a word.
-        if !self.tracker.touch(session, timeout) {
+        if !self.touch(session, timeout) {
             return;
         }
         self.choke_if_full(slot, out);
         let at_us = self.now.mono_us;
-        let write = valid(header.op).filter(|&op| is_write(op));
+        let write = valid(header.op).filter(|&op| self.ordered(op, session));
         let hold = self
             .conns
             .get(slot)
@@ -104,20 +119,78 @@ impl Server {
                 self.hold_all(slot);
                 self.hold(slot, frames.slice(range), at_us);
             }
-            Some(op) => match Write::read(op, body) {
-                Ok(write) => {
-                    self.propose_for(slot, header.xid, &write, frame.len(), out);
-                }
-                Err(_) => {
-                    let idle = self.conns.get(slot).is_some_and(|c| c.queue.is_empty());
-                    if idle {
-                        self.refuse(slot, header.xid, ErrorCode::MarshallingError);
-                    } else {
+            Some(op) => {
+                let xid = header.xid;
+                let ordered = Ordered {
+                    slot,
+                    xid,
+                    op,
+                    frames,
+                    frame: range.clone(),
+                    at_us,
+                };
+                match self.submit(&ordered, out) {
+                    Ok(token) => {
+                        if let Some(conn) = self.conns.get_mut(slot) {
+                            conn.queue.push_back(Waiting::Write(token));
+                        }
+                    }
+                    Err(err) if self.conns.get(slot).is_some_and(|c| c.queue.is_empty()) => {
+                        self.refuse(slot, xid, err);
+                    }
+                    Err(_) => {
                         self.hold_all(slot);
                         self.hold(slot, frames.slice(range), at_us);
                     }
                 }
-            },
+            }
+        }
+    }
+
+    /// Has this request a place in the order of all writes? Everything else is answered from the
+    /// tree.
+    fn ordered(&self, op: OpCode, session: i64) -> bool {
+        let ordered = match self.mode {
+            Mode::Standalone => return is_write(op),
+            Mode::Leading => is_write(op),
+            Mode::Following | Mode::Observing => is_write(op) || op == OpCode::Sync,
+            Mode::ReadOnly => return false,
+        };
+        ordered && !(op == OpCode::CloseSession && self.tracker.is_local(session))
+    }
+
+    /// Sends a request on its way, to the log or to the leader. Returns the token by which its place
+    /// in the connection's queue is known, or why it goes nowhere.
+    fn submit(&mut self, ordered: &Ordered<'_>, out: &mut Vec<Output>) -> Result<i64, ErrorCode> {
+        let body = &ordered.frames[ordered.frame.start + HEADER..ordered.frame.end];
+        let learner = self.is_learner();
+        if learner && ordered.op == OpCode::Sync {
+            let requester = self.requester(ordered);
+            return Ok(self.forward_sync(ordered.body(), requester, out));
+        }
+        let Ok(write) = Write::read(ordered.op, body) else {
+            return Err(ErrorCode::MarshallingError);
+        };
+        if self.settings.local_sessions {
+            self.upgrade_for(ordered.slot, &write, out)?;
+        }
+        let requester = self.requester(ordered);
+        if learner {
+            return Ok(self.forward(ordered.op, ordered.body(), requester, out));
+        }
+        Ok(self.propose(&write, requester, out))
+    }
+
+    fn requester(&mut self, ordered: &Ordered<'_>) -> Requester {
+        let large = self.large(ordered.frame.len());
+        self.large_bytes += large;
+        Requester {
+            slot: ordered.slot,
+            conn: self.conns.get(ordered.slot).map_or(ConnId(0), |c| c.id),
+            token: 0,
+            xid: ordered.xid,
+            at_us: ordered.at_us,
+            large,
         }
     }
 
@@ -204,7 +277,7 @@ impl Server {
 
     fn throttle_is_full(&self) -> bool {
         let max = self.settings.throttle_max_requests;
-        max > 0 && self.proposals.len() >= max
+        max > 0 && self.outstanding_writes() >= max
     }
 
     /// Goes on with connections that the throttle held back.
@@ -236,14 +309,18 @@ impl Server {
             if matches!(conn.queue.front(), Some(Waiting::Request { .. })) {
                 self.choke_if_full(slot, out);
             }
-            let Some(conn) = self.conns.get_mut(slot) else {
+            let Some(conn) = self.conns.get(slot) else {
                 return;
             };
             match conn.queue.front() {
                 _ if conn.choked => break,
-                Some(Waiting::Request { frame, .. }) if !full || !writes(frame) => {}
+                Some(Waiting::Request { frame, .. })
+                    if !full || !self.writes(frame, conn.session) => {}
                 _ => break,
             }
+            let Some(conn) = self.conns.get_mut(slot) else {
+                return;
+            };
             let Some(Waiting::Request { frame, at_us }) = conn.queue.pop_front() else {
                 return;
             };
@@ -285,7 +362,8 @@ impl Server {
         if !self.is_authenticated(slot) {
             return self.not_authenticated(slot, header.xid, out);
         }
-        let Some(op) = valid(header.op).filter(|&op| is_write(op)) else {
+        let session = self.conns.get(slot).map_or(0, |conn| conn.session);
+        let Some(op) = valid(header.op).filter(|&op| self.ordered(op, session)) else {
             return self.answer(slot, header, body, at_us, out);
         };
         let limit = self.settings.throttled_op_wait_ms * 1000;
@@ -294,14 +372,21 @@ impl Server {
             self.stats.throttled_ops += 1;
             return self.refuse(slot, header.xid, ErrorCode::ThrottledOp);
         }
-        match Write::read(op, body) {
-            Ok(write) => {
-                let zxid = self.propose(slot, header.xid, &write, frame.len(), at_us, out);
+        let ordered = Ordered {
+            slot,
+            xid: header.xid,
+            op,
+            frames: frame,
+            frame: 0..frame.len(),
+            at_us,
+        };
+        match self.submit(&ordered, out) {
+            Ok(token) => {
                 if let Some(conn) = self.conns.get_mut(slot) {
-                    conn.queue.push_front(Waiting::Write(zxid));
+                    conn.queue.push_front(Waiting::Write(token));
                 }
             }
-            Err(_) => self.refuse(slot, header.xid, ErrorCode::MarshallingError),
+            Err(err) => self.refuse(slot, header.xid, err),
         }
     }
 
@@ -315,6 +400,11 @@ impl Server {
                 let waited_ms = self.now.mono_us.saturating_sub(at_us) / 1000;
                 conn.session != 0 && waited_ms > u64::try_from(conn.timeout_ms).unwrap_or(0)
             })
+    }
+
+    fn writes(&self, frame: &[u8], session: i64) -> bool {
+        RequestHeader::read(&mut Reader::new(frame))
+            .is_ok_and(|header| valid(header.op).is_some_and(|op| self.ordered(op, session)))
     }
 
     /// Answers with an error and nothing else.
@@ -387,110 +477,4 @@ impl Server {
             self.stats.packets_sent += 1;
         }
     }
-
-    /// Prepares a client's write; its reply takes its place in the connection's queue.
-    pub(crate) fn propose_for(
-        &mut self,
-        slot: u32,
-        xid: i32,
-        write: &Write<'_>,
-        bytes: usize,
-        out: &mut Vec<Output>,
-    ) {
-        let zxid = self.propose(slot, xid, write, bytes, self.now.mono_us, out);
-        if let Some(conn) = self.conns.get_mut(slot) {
-            conn.queue.push_back(Waiting::Write(zxid));
-        }
-    }
-
-    fn propose(
-        &mut self,
-        slot: u32,
-        xid: i32,
-        write: &Write<'_>,
-        bytes: usize,
-        at_us: u64,
-        out: &mut Vec<Output>,
-    ) -> i64 {
-        let large = self.large(bytes);
-        self.large_bytes += large;
-        let conn = self.conns.get(slot);
-        let requester = conn.map(|conn| Requester {
-            slot,
-            conn: conn.id,
-            xid,
-            at_us,
-            large,
-        });
-        let session = conn.map_or(0, |conn| conn.session);
-        self.prepare(session, xid, write, requester, out)
-    }
-
-    /// A write of the server itself: an expired session, a container without children.
-    pub(crate) fn propose_internal(
-        &mut self,
-        session: i64,
-        write: &Write<'_>,
-        out: &mut Vec<Output>,
-    ) {
-        self.prepare(session, 0, write, None, out);
-    }
-
-    /// Closes a session without a request of its client.
-    pub(crate) fn close_session_of(&mut self, session: i64, out: &mut Vec<Output>) {
-        self.propose_internal(session, &Write::CloseSession, out);
-    }
-
-    fn prepare(
-        &mut self,
-        session: i64,
-        xid: i32,
-        write: &Write<'_>,
-        requester: Option<Requester>,
-        out: &mut Vec<Output>,
-    ) -> i64 {
-        self.last_assigned += 1;
-        let zxid = self.last_assigned;
-        let ids = requester
-            .as_ref()
-            .and_then(|r| self.conns.get(r.slot))
-            .map_or(&[][..], |conn| &conn.ids);
-        let mut prep = Prep {
-            tree: self.db.tree(),
-            overlay: &mut self.overlay,
-            settings: &self.settings,
-            ids,
-            at: At {
-                session,
-                zxid,
-                time: self.now.wall_ms,
-            },
-            quota_events: &mut self.quota_events,
-        };
-        let record = self.records.make(|out| prep.record(xid, write, out));
-        let op = write.op();
-        if op == OpCode::CloseSession {
-            self.tracker.set_closing(session);
-        }
-        out.push(Output::Append {
-            zxid: crate::core::io::Zxid(zxid),
-            record: record.clone(),
-        });
-        if self.snapshots.appended(zxid, record.len()) {
-            out.push(Output::RollLog);
-        }
-        self.proposals.push(Proposal {
-            zxid,
-            op,
-            session,
-            record,
-            requester,
-        });
-        zxid
-    }
-}
-
-fn writes(frame: &[u8]) -> bool {
-    RequestHeader::read(&mut Reader::new(frame))
-        .is_ok_and(|header| valid(header.op).is_some_and(is_write))
 }

@@ -147,6 +147,7 @@ fn prepare(db: &Database, java: &[u8]) -> Option<Vec<u8>> {
     };
     let mut record = Vec::new();
     Prep {
+        allowed: super::prep::Allowed::ALL,
         tree: db.tree(),
         overlay: &mut Overlay::default(),
         settings: &settings,

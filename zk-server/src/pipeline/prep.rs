@@ -55,11 +55,27 @@ pub(crate) struct Prep<'a> {
     pub(crate) overlay: &'a mut Overlay,
     pub(crate) settings: &'a Settings,
     pub(crate) ids: &'a [Identity],
+    pub(crate) allowed: Allowed,
     pub(crate) at: At,
     pub(crate) quota_events: &'a mut Vec<QuotaExceeded>,
 }
 
 type Checked<T = ()> = Result<T, ErrorCode>;
+
+/// Whether the session may write through the server that it came through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    pub(crate) any: Checked,
+    /// create an ephemeral znode
+    pub(crate) global: Checked,
+}
+
+impl Allowed {
+    pub(crate) const ALL: Self = Self {
+        any: Ok(()),
+        global: Ok(()),
+    };
+}
 
 impl Prep<'_> {
     /// Writes the log record of a write: header, transaction, digest. `xid` is the client's; `out`
@@ -115,6 +131,7 @@ impl Prep<'_> {
                 Ok(())
             }
             Write::BadMulti => Err(ErrorCode::MarshallingError),
+            Write::Refused { err, .. } => Err(*err),
             Write::CreateSession { timeout } => {
                 timeout.write(out);
                 Ok(())
@@ -202,6 +219,11 @@ impl Prep<'_> {
 
     fn create(&mut self, op: &CreateOp<'_>, out: &mut Vec<u8>) -> Checked {
         let (kind, sequential) = self.kind(op)?;
+        if kind == Kind::Ephemeral {
+            self.allowed.global?;
+        } else {
+            self.allowed.any?;
+        }
         if op.path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
@@ -291,6 +313,7 @@ impl Prep<'_> {
     }
 
     fn delete(&mut self, op: &DeleteRequest<'_>, out: &mut Vec<u8>) -> Checked {
+        self.allowed.any?;
         let parent_path = deletable(op.path)?;
         let parent = self.find(parent_path)?;
         self.allow(&parent, perms::DELETE)?;
@@ -327,6 +350,7 @@ impl Prep<'_> {
     }
 
     fn set_data(&mut self, op: &SetDataRequest<'_>, out: &mut Vec<u8>) -> Checked {
+        self.allowed.any?;
         path::validate(op.path).map_err(|_| ErrorCode::BadArguments)?;
         let mut node = self.find(op.path)?;
         self.allow(&node, perms::WRITE)?;
@@ -350,6 +374,7 @@ impl Prep<'_> {
     }
 
     fn set_acl(&mut self, op: &SetAclRequest<'_>, out: &mut Vec<u8>) -> Checked {
+        self.allowed.any?;
         path::validate(op.path).map_err(|_| ErrorCode::BadArguments)?;
         let acl = self.fixup(&op.acl)?;
         let mut node = self.find(op.path)?;
@@ -367,6 +392,7 @@ impl Prep<'_> {
     }
 
     fn check_version(&mut self, op: &CheckVersionRequest<'_>, out: &mut Vec<u8>) -> Checked {
+        self.allowed.any?;
         path::validate(op.path).map_err(|_| ErrorCode::BadArguments)?;
         let node = self.find(op.path)?;
         self.allow(&node, perms::READ)?;

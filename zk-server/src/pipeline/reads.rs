@@ -14,7 +14,7 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::{Identity, Providers, acl};
 use crate::core::conn::Conn;
-use crate::core::io::{ConnId, Output};
+use crate::core::io::{self, ConnId, Output};
 use crate::core::namespaces::Namespaces;
 use crate::core::server::{Event, Server};
 use crate::tree::DataTree;
@@ -24,6 +24,7 @@ use crate::watch::{Full, Mode, Watches};
 use super::commit::short_name;
 use super::multi_read::multi_read;
 use super::reply;
+use super::request::is_write;
 use super::watches::set_watches;
 
 /// Why a read has no answer.
@@ -81,6 +82,15 @@ impl Server {
             return;
         };
         let op = match OpCode::from_code(header.op) {
+            Some(op) if self.mode == io::Mode::ReadOnly && (is_write(op) || op == OpCode::Sync) => {
+                if op == OpCode::CloseSession && self.tracker.is_local(conn.session) {
+                    return self.close_local_session(slot, header.xid, out);
+                }
+                return self.refuse(slot, header.xid, ErrorCode::NotReadOnly);
+            }
+            Some(OpCode::CloseSession) if self.tracker.is_local(conn.session) => {
+                return self.close_local_session(slot, header.xid, out);
+            }
             Some(op) if is_read(op) => op,
             _ => {
                 let conn_id = conn.id;
@@ -155,6 +165,14 @@ impl Server {
             let op = op.java_name();
             self.event(Event::LongReply { conn, op, bytes });
         }
+    }
+
+    /// Nobody else knows the session: it is over at once.
+    fn close_local_session(&mut self, slot: u32, xid: i32, out: &mut Vec<Output>) {
+        let session = self.conns.get(slot).map_or(0, |conn| conn.session);
+        self.tracker.remove(session);
+        self.refuse(slot, xid, ErrorCode::Ok);
+        self.close(slot, out);
     }
 }
 

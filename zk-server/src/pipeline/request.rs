@@ -2,13 +2,13 @@
 
 use proto::buf::{ReadError, Reader};
 use proto::jute::Jute;
-use proto::zk::OpCode;
 use proto::zk::acl::Acl;
 use proto::zk::multi::next_header;
 use proto::zk::request::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, PathRequest,
     ReconfigRequest, SetAclRequest, SetDataRequest,
 };
+use proto::zk::{ErrorCode, OpCode};
 
 #[derive(Debug)]
 pub(crate) struct CreateOp<'a> {
@@ -34,6 +34,11 @@ pub(crate) enum Write<'a> {
     Multi(Vec<Write<'a>>),
     /// A multi that cannot be read takes a zxid nevertheless, as in Java.
     BadMulti,
+    /// It fails, whatever it asks for: a learner's client waits for its transaction.
+    Refused {
+        op: OpCode,
+        err: ErrorCode,
+    },
     CreateSession {
         timeout: i32,
     },
@@ -89,6 +94,7 @@ impl<'a> Write<'a> {
             Self::Check(_) => OpCode::Check,
             Self::Reconfig => OpCode::Reconfig,
             Self::Multi(_) | Self::BadMulti => OpCode::Multi,
+            Self::Refused { op, .. } => *op,
             Self::CreateSession { .. } => OpCode::CreateSession,
             Self::CloseSession => OpCode::CloseSession,
         }

@@ -1,6 +1,8 @@
 //! Session ids and passwords, equal to Java's (`SessionTrackerImpl.initializeNextSessionId`,
 //! `ZooKeeperServer.generatePasswd`): a session moves between our servers and Java's.
 
+use std::collections::BTreeMap;
+
 use crate::tree::ephemeral::CONTAINER_OWNER;
 
 const SUPER_SECRET: i64 = 0xB341_5C00;
@@ -12,6 +14,18 @@ const SUPER_SECRET: i64 = 0xB341_5C00;
 pub fn first_id(server_id: i64, wall_ms: i64) -> i64 {
     let id = ((wall_ms << 24) as u64 >> 8) as i64 | server_id << 56;
     if id == CONTAINER_OWNER { id + 1 } else { id }
+}
+
+/// The first session id of a server that starts on these sessions: later than all that it gave, should
+/// the clock have been set back.
+pub fn next_id(server_id: i64, wall_ms: i64, sessions: &BTreeMap<i64, i32>) -> i64 {
+    const COUNTER: i64 = (1 << 56) - 1;
+    let first = first_id(server_id, wall_ms);
+    let mine = first & !COUNTER..=first | COUNTER;
+    match sessions.range(mine).next_back() {
+        Some((&last, _)) if last >= first && last & COUNTER < COUNTER => last + 1,
+        _ => first,
+    }
 }
 
 /// `java.util.Random`, as far as passwords and small draws need it.

@@ -3,4 +3,4 @@
 pub mod id;
 pub mod tracker;
 
-pub use tracker::SessionTracker;
+pub use tracker::{Owner, SessionTracker};

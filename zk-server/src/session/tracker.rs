@@ -11,10 +11,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use proto::zk::ErrorCode;
+
+use crate::core::io::LinkId;
+
+/// Through which server a session's client talks (Java: `SessionImpl.owner`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// the leader itself
+    Here,
+    /// the learner at the other end
+    Link(LinkId),
+}
+
 #[derive(Debug, Clone)]
 struct Tracked {
     timeout_ms: i32,
     closing: bool,
+    /// known to this server alone (Java: `LocalSessionTracker`)
+    local: bool,
+    /// `None` until somebody writes for it
+    owner: Option<Owner>,
     /// end of the bucket in which it expires
     deadline: u64,
     /// the bucket that lists it
@@ -75,6 +92,8 @@ impl SessionTracker {
             Tracked {
                 timeout_ms,
                 closing: false,
+                local: false,
+                owner: None,
                 deadline: bucket,
                 listed: bucket,
             },
@@ -99,6 +118,52 @@ impl SessionTracker {
             self.buckets.entry(bucket).or_default().push(id);
         }
         true
+    }
+
+    /// Starts to track a session that only this server knows.
+    pub fn track_local(&mut self, id: i64, timeout_ms: i32) {
+        self.track(id, timeout_ms);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.local = true;
+        }
+    }
+
+    pub fn is_local(&self, id: i64) -> bool {
+        self.sessions.get(&id).is_some_and(|s| s.local)
+    }
+
+    /// The session becomes one of the whole ensemble. Its timeout, if it was local.
+    pub fn upgrade(&mut self, id: i64) -> Option<i32> {
+        let session = self.sessions.get_mut(&id).filter(|s| s.local)?;
+        session.local = false;
+        Some(session.timeout_ms)
+    }
+
+    /// Tracked, and not local.
+    pub fn is_global(&self, id: i64) -> bool {
+        self.sessions.get(&id).is_some_and(|s| !s.local)
+    }
+
+    /// The client talks through this server from here on.
+    pub fn set_owner(&mut self, id: i64, owner: Owner) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.owner = Some(owner);
+        }
+    }
+
+    /// Whether `owner` may write for this session; the first one who does owns it (Java:
+    /// `checkSession`).
+    pub fn check(&mut self, id: i64, owner: Owner) -> Result<(), ErrorCode> {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return Err(ErrorCode::UnknownSession);
+        };
+        if session.closing {
+            return Err(ErrorCode::SessionExpired);
+        }
+        if *session.owner.get_or_insert(owner) != owner {
+            return Err(ErrorCode::SessionMoved);
+        }
+        Ok(())
     }
 
     pub fn is_alive(&self, id: i64) -> bool {

@@ -305,6 +305,17 @@ fn report(event: &Event) {
             "Connection {} has as many {what} as this server keeps; it was refused another one",
             conn.0
         ),
+        Event::SessionUpgraded { session } => tracing::info!("Upgrading session 0x{session:x}"),
+        Event::SessionMoved { session } => {
+            tracing::info!("Session 0x{session:x} has moved to another server");
+        }
+        Event::DigestMismatch { zxid } => {
+            tracing::error!("Digests are not matching. Value is Zxid. (0x{zxid:x})");
+        }
+        Event::ReadWriteClient { conn } => tracing::info!(
+            "Refusing session request for not-read-only client (connection {})",
+            conn.0
+        ),
         Event::AuthFailed { conn, scheme } => {
             tracing::warn!(
                 "Authentication failed for scheme: {scheme} on connection {}",

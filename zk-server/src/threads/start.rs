@@ -246,6 +246,7 @@ fn settings(config: &Config) -> Settings {
         container_max_never_used_ms: i64::try_from(core.container_max_never_used_ms)
             .unwrap_or(i64::MAX),
         seed,
+        ..Settings::default()
     }
 }
 

@@ -210,16 +210,22 @@ impl Database {
         same
     }
 
-    /// Deletes the ephemerals of sessions that are not in the database, as Java does before it
-    /// serves.
-    pub fn kill_orphans(&mut self) {
+    /// Owners of ephemerals that are not among the sessions.
+    pub fn orphans(&self) -> Vec<i64> {
+        let known = |id: &i64| self.sessions.contains_key(id);
         let mut orphans: Vec<i64> = self
             .tree
             .ephemeral_owners()
-            .filter(|id| !self.sessions.contains_key(id))
+            .filter(|id| !known(id))
             .collect();
         orphans.sort_unstable();
-        for session in orphans {
+        orphans
+    }
+
+    /// Deletes the ephemerals of sessions that are not in the database, as Java does before it
+    /// serves.
+    pub fn kill_orphans(&mut self) {
+        for session in self.orphans() {
             self.tree
                 .kill_session(session, self.last_zxid, &[], &mut ());
         }

@@ -90,6 +90,22 @@ impl<'a> Record<'a> {
     }
 }
 
+impl Record<'_> {
+    /// Whether [`Database::apply`](super::Database::apply) can read all of it.
+    pub fn check(bytes: &[u8]) -> Result<TxnHeader, TxnError> {
+        let record = Record::read(bytes)?;
+        if let Body::Multi(txns) = &record.body {
+            for &(op, body) in txns {
+                let body = Body::read(op, &mut Reader::new(body))?;
+                if matches!(body, Body::Multi(_) | Body::CloseSession(_)) {
+                    return Err(TxnError::Unsupported(op));
+                }
+            }
+        }
+        Ok(record.header)
+    }
+}
+
 impl<'a> Body<'a> {
     pub fn read(op: i32, r: &mut Reader<'a>) -> Result<Self, TxnError> {
         let op = OpCode::from_code(op).ok_or(TxnError::Unsupported(op))?;

@@ -1,8 +1,12 @@
 //! Stories of clients and their server, in simulated time: what goes in as frames must come out
 //! as the frames that Java's server sends.
 
+mod ensemble;
 mod guards;
 mod limits;
+mod moves;
+mod read_only;
+mod schedules;
 mod sessions;
 mod watching;
 mod writes;

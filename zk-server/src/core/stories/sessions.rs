@@ -132,7 +132,7 @@ fn a_restart_keeps_sessions_and_forgets_orphans() {
     assert_eq!(again.exists(&mut c, "/e", false), Err(ErrorCode::NoNode));
 }
 
-fn image_into(image: &crate::store::image::Image, db: &mut Database) {
+pub(super) fn image_into(image: &crate::store::image::Image, db: &mut Database) {
     use crate::store::image::ImageSink;
     image.0.sessions(&mut |id, timeout| db.session(id, timeout));
     image.0.acls(&mut |key, acl| db.acl(key, acl.to_vec()));

@@ -1,0 +1,270 @@
+//! A learner's writes: sent to the leader, answered when their transaction is applied here (Java:
+//! `FollowerRequestProcessor`, `ObserverRequestProcessor`, `CommitProcessor`).
+//!
+//! The leader makes one transaction of every request that it gets, if only an error, and keeps their
+//! order. So a session's transactions answer its requests one by one, and a transaction that is not
+//! the oldest request's came through another server before the session moved here.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use proto::jute::Jute;
+use proto::zk::request::{CreateMode, RequestHeader};
+use proto::zk::txn::TxnHeader;
+use proto::zk::{ErrorCode, OpCode};
+
+use crate::core::conn::Waiting;
+use crate::core::io::{Mode, Output, ToQuorum, Zxid};
+use crate::core::server::{Event, Server};
+use crate::tree::txn::Record;
+
+use super::commit::{Proposal, Requester};
+use super::request::Write;
+
+/// A write that the leader has been asked for.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    pub(crate) op: OpCode,
+    xid: i32,
+    /// the last proposal that was here when it left: none of those before is its own
+    after: i64,
+    /// `None` for what the server itself asked for
+    pub(crate) requester: Option<Requester>,
+}
+
+/// What waits for the leader.
+#[derive(Debug, Default)]
+pub(crate) struct Forwards {
+    by_session: HashMap<i64, VecDeque<Forwarded>>,
+    writes: usize,
+    /// `sync`s, with their bodies; the leader answers them in order
+    syncs: VecDeque<(Bytes, Requester)>,
+    /// of the places in the queues of connections
+    last_token: i64,
+}
+
+impl Forwards {
+    pub(crate) fn len(&self) -> usize {
+        self.writes + self.syncs.len()
+    }
+
+    fn push(&mut self, session: i64, forwarded: Forwarded) {
+        self.writes += 1;
+        let queue = self.by_session.entry(session).or_default();
+        queue.push_back(forwarded);
+    }
+
+    /// The request that this transaction answers, if it came through this server.
+    pub(crate) fn answered(&mut self, header: &TxnHeader) -> Option<Forwarded> {
+        let queue = self.by_session.get_mut(&header.client_id)?;
+        let oldest = queue.front()?;
+        let failed = header.op == OpCode::Error.code();
+        let same_op = failed || header.op == oldest.op.code();
+        if oldest.xid != header.cxid || header.zxid <= oldest.after || !same_op {
+            return None;
+        }
+        let answered = queue.pop_front();
+        if queue.is_empty() {
+            self.by_session.remove(&header.client_id);
+        }
+        self.writes -= 1;
+        answered
+    }
+
+    fn token(&mut self) -> i64 {
+        self.last_token += 1;
+        self.last_token
+    }
+}
+
+impl Server {
+    pub(crate) fn is_learner(&self) -> bool {
+        matches!(self.mode, Mode::Following | Mode::Observing)
+    }
+
+    /// Writes that were taken on and are not done.
+    pub(crate) fn outstanding_writes(&self) -> usize {
+        if self.is_learner() {
+            self.forwards.len()
+        } else {
+            self.proposals.len()
+        }
+    }
+
+    /// Sends a client's write to the leader. Returns the token of its reply.
+    pub(crate) fn forward(
+        &mut self,
+        op: OpCode,
+        body: Bytes,
+        mut requester: Requester,
+        out: &mut Vec<Output>,
+    ) -> i64 {
+        let token = self.forwards.token();
+        requester.token = token;
+        let conn = self.conns.get(requester.slot);
+        let session = conn.map_or(0, |conn| conn.session);
+        let ids = conn.map(|conn| conn.ids.clone()).unwrap_or_default();
+        let xid = requester.xid;
+        let forwarded = Forwarded {
+            op,
+            xid,
+            after: self.last_assigned,
+            requester: Some(requester),
+        };
+        self.forwards.push(session, forwarded);
+        out.push(Output::Quorum(ToQuorum::Forward {
+            session,
+            xid,
+            op: op.code(),
+            body,
+            ids,
+        }));
+        token
+    }
+
+    /// A `sync` goes through the leader, so that what was committed before is here when it comes back.
+    pub(crate) fn forward_sync(
+        &mut self,
+        body: Bytes,
+        mut requester: Requester,
+        out: &mut Vec<Output>,
+    ) -> i64 {
+        let token = self.forwards.token();
+        requester.token = token;
+        let conn = self.conns.get(requester.slot);
+        out.push(Output::Quorum(ToQuorum::Forward {
+            session: conn.map_or(0, |conn| conn.session),
+            xid: requester.xid,
+            op: OpCode::Sync.code(),
+            body: body.clone(),
+            ids: conn.map(|conn| conn.ids.clone()).unwrap_or_default(),
+        }));
+        self.forwards.syncs.push_back((body, requester));
+        token
+    }
+
+    /// The leader has answered the oldest `sync`.
+    pub(crate) fn synced(&mut self, out: &mut Vec<Output>) {
+        let Some((body, requester)) = self.forwards.syncs.pop_front() else {
+            return;
+        };
+        self.large_bytes -= requester.large;
+        let slot = requester.slot;
+        let Some(conn) = self.conns.get_mut(slot).filter(|c| c.id == requester.conn) else {
+            return;
+        };
+        // The transactions of the connection's earlier writes came before.
+        if !matches!(conn.queue.front(), Some(Waiting::Write(token)) if *token == requester.token) {
+            return self.close(slot, out);
+        }
+        conn.queue.pop_front();
+        let header = RequestHeader {
+            xid: requester.xid,
+            op: OpCode::Sync.code(),
+        };
+        self.answer(slot, header, &body, requester.at_us, out);
+        self.drain(slot, out);
+        self.resume_if_idle(slot, out);
+    }
+
+    /// The leader proposes a transaction. `logged`: it is in the log already.
+    pub(crate) fn proposed(
+        &mut self,
+        zxid: Zxid,
+        record: Bytes,
+        logged: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let header = match Record::check(&record) {
+            Ok(header) if header.zxid == zxid.0 && zxid.0 > self.last_assigned => header,
+            Ok(header) => {
+                let last = self.last_assigned;
+                let reason = format!(
+                    "the leader proposed 0x{:x} as 0x{:x} after 0x{last:x}",
+                    header.zxid, zxid.0
+                );
+                return self.abandon(&reason, out);
+            }
+            Err(error) => {
+                let reason = format!(
+                    "the leader's proposal 0x{:x} cannot be read: {error}",
+                    zxid.0
+                );
+                return self.abandon(&reason, out);
+            }
+        };
+        self.last_assigned = zxid.0;
+        if !logged {
+            let len = record.len();
+            out.push(Output::Append {
+                zxid,
+                record: record.clone(),
+            });
+            if self.snapshots.appended(zxid.0, len) {
+                out.push(Output::RollLog);
+            }
+        }
+        self.proposals.push(Proposal {
+            zxid: zxid.0,
+            op: OpCode::from_code(header.op).unwrap_or(OpCode::Error),
+            session: header.client_id,
+            record,
+            requester: None,
+        });
+    }
+
+    /// A local session that creates an ephemeral becomes one of the ensemble first (Java:
+    /// `QuorumZooKeeperServer.checkUpgradeSession`).
+    pub(crate) fn upgrade_for(
+        &mut self,
+        slot: u32,
+        write: &Write<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), ErrorCode> {
+        let session = self.conns.get(slot).map_or(0, |conn| conn.session);
+        if !creates_ephemeral(write) || !self.tracker.is_local(session) {
+            return Ok(());
+        }
+        if !self.settings.local_sessions_upgrading {
+            return Err(ErrorCode::EphemeralOnLocalSession);
+        }
+        let Some(timeout) = self.tracker.upgrade(session) else {
+            return Ok(());
+        };
+        self.event(Event::SessionUpgraded { session });
+        if !self.is_learner() {
+            let create = Write::CreateSession { timeout };
+            self.propose_internal(session, &create, out);
+            return Ok(());
+        }
+        // The leader tracks it from here on.
+        self.tracker.remove(session);
+        self.upgrading.insert(session);
+        let forwarded = Forwarded {
+            op: OpCode::CreateSession,
+            xid: 0,
+            after: self.last_assigned,
+            requester: None,
+        };
+        self.forwards.push(session, forwarded);
+        out.push(Output::Quorum(ToQuorum::Forward {
+            session,
+            xid: 0,
+            op: OpCode::CreateSession.code(),
+            body: timeout.to_vec().into(),
+            ids: Vec::new(),
+        }));
+        Ok(())
+    }
+}
+
+fn creates_ephemeral(write: &Write<'_>) -> bool {
+    match write {
+        Write::Create(create) => {
+            matches!(create.op, OpCode::Create | OpCode::Create2)
+                && CreateMode::from_flag(create.flags).is_some_and(CreateMode::is_ephemeral)
+        }
+        Write::Multi(ops) => ops.iter().any(creates_ephemeral),
+        _ => false,
+    }
+}

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Ours and Apache's servers side by side: bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S]
-# Prints a table of ratios. Needs a JDK and Maven, as the tests do.
+# Ours and Apache's servers side by side:
+#
+#   scripts/bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S] [--dir FOLDER]
+#
+# Prints a table of ratios and puts it into integration-tests/benchmarks.md. Needs a JDK and Maven, as the tests do.
 set -euo pipefail
 case ${1:-} in
   -h | --help)
-    echo "usage: bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S]"
+    echo "usage: bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S] [--dir FOLDER]"
     exit 0
     ;;
 esac
@@ -13,4 +16,5 @@ cd "$root"
 . scripts/setup.sh
 need_rust
 cargo build --release --locked --bins
-exec target/release/bench "$@"
+exec "${CARGO_TARGET_DIR:-target}/release/bench" --binaries "${CARGO_TARGET_DIR:-target}/release" \
+  --record integration-tests/benchmarks.md "$@"

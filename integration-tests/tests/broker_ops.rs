@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use integration_tests::bench::kafka_load::KafkaLoad;
+use integration_tests::bench::round::Until;
 use integration_tests::peers::broker_count;
 use integration_tests::proc::{LIMIT, Port, Process, binary, run, wait_until};
 use integration_tests::zk::{ZkConfig, ZkServer};
@@ -318,8 +319,11 @@ fn prometheus_gets_kafkas_names() {
     );
     wait_until("the endpoint", || TcpStream::connect(port.addr()).is_ok());
     let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
-    let produced = load.produce(64 << 10, 4, Duration::from_secs(1)).unwrap();
-    load.fetch(1, Duration::from_millis(200)).unwrap();
+    let produced = load
+        .produce(64 << 10, 4, Until::Time(Duration::from_secs(1)))
+        .unwrap();
+    load.fetch(1, Until::Time(Duration::from_millis(200)))
+        .unwrap();
     assert!(produced.operations > 0);
     let text = text(&port);
     let bytes = figure(&text, "kafka_server_brokertopicmetrics_bytesin_total");
@@ -396,7 +400,8 @@ fn a_session_that_expired_is_followed_by_a_new_one() {
     let lines = ["zookeeper.session.timeout.ms=4000", &metrics];
     let mut broker = Broker::start(dir.path(), &zookeeper, &lines);
     let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
-    load.produce(1000, 1, Duration::from_millis(100)).unwrap();
+    load.produce(1000, 1, Until::Time(Duration::from_millis(100)))
+        .unwrap();
     let ephemerals = || zookeeper.four_letter("dump");
     assert!(ephemerals().contains("/brokers/ids/0"));
 
@@ -412,7 +417,8 @@ fn a_session_that_expired_is_followed_by_a_new_one() {
     });
     // the connection is still the old one
     wait_until("appends again", || {
-        load.produce(1000, 1, Duration::from_millis(50)).is_ok()
+        load.produce(1000, 1, Until::Time(Duration::from_millis(50)))
+            .is_ok()
     });
     KafkaLoad::prepare(broker.addr(), "made-after").unwrap();
     let text = text(&port);

@@ -24,7 +24,7 @@ use proto::kafka::messages::produce::{PartitionProduceData, ProduceRequest, Topi
 use proto::kafka::{ErrorCode, Records, Request, Str};
 use proto::records::{BatchBuilder, BatchOptions};
 
-use super::round::{Inbox, Round, pipelined};
+use super::round::{Inbox, Round, Until, pipelined};
 
 const PRODUCE: i16 = 9;
 const FETCH: i16 = 12;
@@ -130,7 +130,7 @@ impl KafkaLoad {
     }
 
     /// Produces batches of about `size` bytes with acks=1.
-    pub fn produce(&mut self, size: usize, window: usize, time: Duration) -> Result<Round> {
+    pub fn produce(&mut self, size: usize, window: usize, until: Until) -> Result<Round> {
         let batch = batch(size)?;
         let bytes = batch.len() as u64;
         let request = ProduceRequest {
@@ -151,7 +151,7 @@ impl KafkaLoad {
         pipelined(
             &mut self.stream,
             window,
-            time,
+            until,
             |out| out.extend_from_slice(&frame),
             |reply| {
                 let reply = Bytes::copy_from_slice(reply);
@@ -166,7 +166,7 @@ impl KafkaLoad {
     }
 
     /// Reads the log over and over, up to 1 MiB a request.
-    pub fn fetch(&mut self, window: usize, time: Duration) -> Result<Round> {
+    pub fn fetch(&mut self, window: usize, until: Until) -> Result<Round> {
         let (start, end) = self.offsets()?;
         // Far from what retention may take away, which lags behind a fast producer.
         let at = end - (end - start) / 16;
@@ -189,7 +189,7 @@ impl KafkaLoad {
         pipelined(
             &mut self.stream,
             window,
-            time,
+            until,
             |out| out.extend_from_slice(&frame),
             |reply| {
                 // The response's head is small; a frame without records would be as small.

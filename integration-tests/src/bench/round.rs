@@ -52,13 +52,31 @@ impl Round {
     }
 }
 
-/// Keeps `window` requests in flight on one connection for `time`. `request` appends one request
+/// When a round sends no more.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    Time(Duration),
+    /// so many requests were sent
+    Count(u64),
+}
+
+impl Until {
+    fn left(self, start: Instant, sent: u64) -> usize {
+        match self {
+            Self::Time(time) if start.elapsed() >= time => 0,
+            Self::Time(_) => usize::MAX,
+            Self::Count(count) => count.saturating_sub(sent) as usize,
+        }
+    }
+}
+
+/// Keeps `window` requests in flight on one connection. `request` appends one request
 /// frame to the buffer; `reply` checks one reply frame (length stripped) and returns its payload
 /// bytes.
 pub fn pipelined(
     stream: &mut TcpStream,
     window: usize,
-    time: Duration,
+    until: Until,
     mut request: impl FnMut(&mut Vec<u8>),
     mut reply: impl FnMut(&[u8]) -> Result<u64>,
 ) -> Result<Round> {
@@ -68,10 +86,11 @@ pub fn pipelined(
     let mut inbox = Inbox::default();
     let start = Instant::now();
     loop {
-        if start.elapsed() < time {
+        let left = until.left(start, round.operations + sent.len() as u64);
+        if left > 0 {
             out.clear();
             let now = Instant::now();
-            while sent.len() < window {
+            for _ in 0..left.min(window - sent.len()) {
                 request(&mut out);
                 sent.push_back(now);
             }

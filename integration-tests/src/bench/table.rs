@@ -1,12 +1,16 @@
-//! The comparison: rounds of ours and of Apache's in turn, ratios of neighbours only.
+//! What was compared, as lines of a table: medians, and ratios of neighbouring rounds only.
+
+use std::fmt::Write as _;
 
 use super::round::Round;
 
-/// One measured load: rounds of both sides, `pairs[i]` being neighbours in time.
+/// One measured load: rounds of both sides, `pairs[i]` (ours, Apache's) being neighbours in time.
 #[derive(Debug)]
 pub struct Comparison {
     pub name: String,
     pub pairs: Vec<(Round, Round)>,
+    /// p99 of the disk's own `fdatasync` around each pair; 0 where the load waits for none
+    pub disk_us: Vec<f64>,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -15,58 +19,112 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Comparison {
-    /// Median over the pairs of ours / Apache's.
-    pub fn ratio(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        median(
-            self.pairs
-                .iter()
-                .map(|(ours, java)| figure(ours) / figure(java))
-                .collect(),
+    /// Medians of ours, of Apache's and of the ratios of neighbours.
+    fn medians(&self, figure: impl Fn(&Round, f64) -> f64) -> (f64, f64, f64) {
+        let values: Vec<(f64, f64)> = self
+            .pairs
+            .iter()
+            .zip(&self.disk_us)
+            .map(|((ours, java), &disk)| (figure(ours, disk), figure(java, disk)))
+            .collect();
+        (
+            median(values.iter().map(|v| v.0).collect()),
+            median(values.iter().map(|v| v.1).collect()),
+            median(values.iter().map(|v| v.0 / v.1).collect()),
         )
     }
+}
 
-    pub fn ours(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        median(self.pairs.iter().map(|(ours, _)| figure(ours)).collect())
+/// What a figure has to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Target {
+    None,
+    /// at most this share of Apache's
+    Ratio(f64),
+    /// ours at most this
+    Ours(f64),
+}
+
+/// The lines of one table, printed as they come.
+#[derive(Debug)]
+pub struct Table {
+    pub text: String,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let mut table = Self {
+            text: String::new(),
+        };
+        table.line("| load | figure | ours | Apache's | ours / Apache's | target |");
+        table.line("| --- | --- | --- | --- | --- | --- |");
+        table
+    }
+}
+
+impl Table {
+    #[allow(clippy::print_stdout, reason = "the benchmark's output")]
+    fn line(&mut self, line: &str) {
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
     }
 
-    pub fn java(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        median(self.pairs.iter().map(|(_, java)| figure(java)).collect())
+    /// A figure of the rounds.
+    pub fn row(
+        &mut self,
+        c: &Comparison,
+        figure: &str,
+        target: Target,
+        of: impl Fn(&Round) -> f64,
+    ) {
+        self.medians(c, figure, target, |round, _| of(round));
+    }
+
+    fn medians(
+        &mut self,
+        c: &Comparison,
+        figure: &str,
+        target: Target,
+        of: impl Fn(&Round, f64) -> f64,
+    ) {
+        let (ours, java, ratio) = c.medians(of);
+        self.plain(&c.name, figure, (ours, java, ratio), target);
+    }
+
+    /// How much of the p99 the disk's own `fdatasync` is.
+    pub fn fdatasync_share(&mut self, c: &Comparison) {
+        let share = |round: &Round, disk: f64| (disk / round.percentile(0.99)).min(1.0);
+        self.medians(c, "fdatasync's p99 as a share of it", Target::None, share);
+    }
+
+    /// Throughput and latencies, with targets for the median and the p99.
+    pub fn latencies(&mut self, c: &Comparison, p50: Target, p99: Target) {
+        self.row(c, "op/s", Target::None, Round::operations_per_second);
+        for (figure, share, target) in [
+            ("p50 us", 0.5, p50),
+            ("p99.9 us", 0.999, Target::None),
+            ("p99 us", 0.99, p99),
+        ] {
+            self.row(c, figure, target, |r| r.percentile(share));
+        }
+    }
+
+    /// The same for figures that are not taken from rounds: ours, Apache's, their ratio.
+    pub fn plain(&mut self, load: &str, figure: &str, values: (f64, f64, f64), target: Target) {
+        let (ours, java, ratio) = values;
+        let mut line = format!("| {load} | {figure} | {ours:.3} | {java:.3} | {ratio:.3} | ");
+        let (limit, met) = match target {
+            Target::None => (String::new(), true),
+            Target::Ratio(limit) => (format!("<= {limit} "), ratio <= limit),
+            Target::Ours(limit) => (format!("ours <= {limit} "), ours <= limit),
+        };
+        let verdict = match (limit.is_empty(), met) {
+            (true, _) => "",
+            (false, true) => "met",
+            (false, false) => "MISSED",
+        };
+        let _ = write!(line, "{limit}{verdict} |");
+        self.line(&line);
     }
 }
-
-/// A line of the table: load, figure, ours, Apache's, ratio, target.
-pub fn row(
-    comparison: &Comparison,
-    figure: &str,
-    target: Option<f64>,
-    of: impl Fn(&Round) -> f64,
-) -> String {
-    plain(
-        &comparison.name,
-        figure,
-        comparison.ours(&of),
-        comparison.java(&of),
-        comparison.ratio(&of),
-        target,
-    )
-}
-
-/// The same for figures that are not taken from rounds.
-pub fn plain(
-    load: &str,
-    figure: &str,
-    ours: f64,
-    java: f64,
-    ratio: f64,
-    target: Option<f64>,
-) -> String {
-    let verdict = match target {
-        None => String::new(),
-        Some(t) if ratio <= t => format!("<= {t} met"),
-        Some(t) => format!("<= {t} MISSED"),
-    };
-    format!("| {load} | {figure} | {ours:.3} | {java:.3} | {ratio:.3} | {verdict} |")
-}
-
-pub const HEAD: &str = "| load | figure | ours | Apache's | ours / Apache's | target |\n\
-                        | --- | --- | --- | --- | --- | --- |";

@@ -13,7 +13,7 @@ use proto::zk::request::{
 };
 use proto::zk::response::{ConnectResponse, ReplyHeader};
 
-use super::round::{Inbox, Round, pipelined};
+use super::round::{Inbox, Round, Until, pipelined};
 
 /// Bytes of data in each znode.
 pub const DATA: usize = 100;
@@ -79,7 +79,7 @@ impl ZkLoad {
     }
 
     /// Runs one round of `op`.
-    pub fn run(&mut self, op: ZkOp, window: usize, time: Duration) -> Result<Round> {
+    pub fn run(&mut self, op: ZkOp, window: usize, until: Until) -> Result<Round> {
         let Self {
             stream,
             xid,
@@ -90,7 +90,7 @@ impl ZkLoad {
         pipelined(
             stream,
             window,
-            time,
+            until,
             |out| {
                 use std::fmt::Write as _;
                 *xid = xid.wrapping_add(1) & i32::MAX;

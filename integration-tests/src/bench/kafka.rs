@@ -1,0 +1,144 @@
+//! The Kafka side of the benchmark: start, idle memory, produce, fetch.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "starts servers on files of their own"
+)]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Plan;
+use super::kafka_load::KafkaLoad;
+use super::measure::{Kind, Measured, Pair};
+use super::round::Round;
+use super::side::{Side, answers_api_versions, free_addr};
+use super::table::{Table, Target};
+use super::zookeeper;
+
+/// What we compare with.
+const KAFKA: &str = "kafka-3.9.2";
+
+/// Starts a broker with its data under `dir` on the ZooKeeper at `zookeeper`; Java when a class
+/// path is given.
+fn start(plan: &Plan, java: Option<&str>, dir: &Path, zookeeper: SocketAddr) -> Result<Side> {
+    fs::create_dir_all(dir)?;
+    let addr = free_addr()?;
+    let config = dir.join("server.properties");
+    fs::write(
+        &config,
+        format!(
+            "broker.id=0\nlisteners=PLAINTEXT://{addr}\nlog.dirs={}\nzookeeper.connect={zookeeper}\n\
+             offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\nlog.retention.check.interval.ms=1000\n",
+            dir.join("logs").display(),
+        ),
+    )?;
+    let command = match java {
+        None => {
+            let mut command = Command::new(plan.binaries.join("broker"));
+            command.arg(&config).env("LOG_DIR", dir);
+            command
+        }
+        Some(class_path) => {
+            // What kafka-server-start.sh and kafka-run-class.sh give the Java machine.
+            let mut command = Command::new("java");
+            command.args(["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC"]);
+            command.args([
+                "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35",
+            ]);
+            command.args(["-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15"]);
+            command.args(["-Djava.awt.headless=true", "-cp", class_path, "kafka.Kafka"]);
+            command.arg(&config);
+            command
+        }
+    };
+    Side::start(command, dir, addr, answers_api_versions)
+}
+
+/// All rounds; the table is printed as it grows.
+pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
+    let class_path = crate::peers::java()
+        .map_err(anyhow::Error::msg)?
+        .class_path(KAFKA);
+    // Each broker on a ZooKeeper of ours, which costs next to nothing.
+    let zk_ours = zookeeper::start(plan, None, &dir.join("kafka-ours-zk"))?;
+    let zk_java = zookeeper::start(plan, None, &dir.join("kafka-java-zk"))?;
+    let ours = start(plan, None, &dir.join("kafka-ours"), zk_ours.addr)?;
+    let java = start(
+        plan,
+        Some(&class_path),
+        &dir.join("kafka-java"),
+        zk_java.addr,
+    )?;
+    let mut table = Table::default();
+    super::start_figures(&mut table, &ours, &java, 0.1, 24.0)?;
+
+    let measured = |side: Side| -> Result<_> {
+        let load = KafkaLoad::prepare(side.addr, "load")?;
+        Ok(Measured { side, load })
+    };
+    let mut pair = Pair {
+        ours: measured(ours)?,
+        java: measured(java)?,
+        rounds: plan.rounds,
+        time: plan.time,
+    };
+    rounds(&mut pair, &mut table)?;
+    super::resident(
+        &mut table,
+        "loaded",
+        &pair.ours.side,
+        &pair.java.side,
+        Target::None,
+    )?;
+    Ok(table)
+}
+
+fn rounds(pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<()> {
+    for (size, window, seconds) in [(1_000, 16, 8), (64_000, 4, 5)] {
+        let time = Duration::from_secs(seconds);
+        pair.warm_up(Kind::Writes, time, &|load, until| {
+            load.produce(size, window, until)
+        })?;
+    }
+    pair.warm_up(Kind::Reads, Duration::from_secs(5), &|load, until| {
+        load.fetch(2, until)
+    })?;
+    let mut produce = |name: &str, size, window| {
+        pair.compare(name, Kind::Writes, &mut || Ok(0.0), &|load, until| {
+            load.produce(size, window, until)
+        })
+    };
+    let c = produce("produce 64 KB, 4 in flight", 64_000, 4)?;
+    table.row(&c, "CPU s/GB", Target::Ratio(0.25), Round::cpu_s_per_gb);
+    table.latencies(&c, Target::None, Target::None);
+    let per_request = Round::cpu_us_per_operation;
+    let c = produce("produce 1 KB, 16 in flight", 1_000, 16)?;
+    table.row(&c, "CPU us/request", Target::Ratio(0.125), per_request);
+    table.latencies(&c, Target::None, Target::None);
+    let c = produce("produce 1 KB, 1 in flight", 1_000, 1)?;
+    table.row(&c, "CPU us/request", Target::None, per_request);
+    table.latencies(&c, Target::Ratio(1.0), Target::None);
+    // Enough for every fetch to be a full megabyte.
+    produce("fill", 64_000, 4)?;
+    let name = "fetch 1 MB, 2 in flight";
+    let c = pair.compare(name, Kind::Reads, &mut || Ok(0.0), &|load, until| {
+        load.fetch(2, until)
+    })?;
+    table.row(&c, "CPU s/GB", Target::Ratio(0.8), Round::cpu_s_per_gb);
+    table.row(
+        &c,
+        "user CPU s/GB",
+        Target::Ratio(0.25),
+        Round::user_s_per_gb,
+    );
+    table.latencies(&c, Target::None, Target::None);
+    Ok(())
+}

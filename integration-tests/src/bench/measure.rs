@@ -1,0 +1,161 @@
+//! Rounds of ours and Apache's in turn, and what they cost the servers.
+//!
+//! Only neighbouring rounds are compared: a machine's speed changes within minutes, and its
+//! neighbours' within seconds. Apache's round goes first and lasts as long as asked; ours of a
+//! writing load then does the same number of requests, so that both sides hold and snapshot, roll
+//! and delete as much.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::process;
+use super::round::{Round, Until};
+use super::side::Side;
+use super::table::Comparison;
+
+/// A server and the load generator that is connected to it.
+#[derive(Debug)]
+pub struct Measured<L> {
+    pub side: Side,
+    pub load: L,
+}
+
+impl<L> Measured<L> {
+    /// One round and what it cost, with the work that it left behind (snapshots, deletions).
+    pub fn round(&mut self, run: impl FnOnce(&mut L) -> Result<Round>) -> Result<Round> {
+        let pid = self.side.pid();
+        settle(pid)?;
+        let (cpu, user) = (process::cpu_time(pid)?, process::user_time(pid)?);
+        let mut round = run(&mut self.load)?;
+        settle(pid)?;
+        round.cpu = process::cpu_time(pid)? - cpu;
+        round.user = process::user_time(pid)? - user;
+        Ok(round)
+    }
+}
+
+/// Waits until a process has nothing more to do, but not for ever.
+fn settle(pid: u32) -> Result<()> {
+    const STEP: Duration = Duration::from_millis(50);
+    let begun = Instant::now();
+    let mut last = process::cpu_time(pid)?;
+    while begun.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(STEP);
+        let now = process::cpu_time(pid)?;
+        if now - last < STEP / 25 {
+            break;
+        }
+        last = now;
+    }
+    Ok(())
+}
+
+/// How rounds of a load are made comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// both sides for the same time
+    Reads,
+    /// both sides the same number of requests
+    Writes,
+}
+
+/// Both sides and how often they are compared.
+#[derive(Debug)]
+pub struct Pair<L> {
+    pub ours: Measured<L>,
+    pub java: Measured<L>,
+    pub rounds: usize,
+    pub time: Duration,
+}
+
+impl<L> Pair<L> {
+    /// Compares one load. `before` runs ahead of every pair of rounds and measures what they share.
+    pub fn compare(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        before: &mut dyn FnMut() -> Result<f64>,
+        run: &dyn Fn(&mut L, Until) -> Result<Round>,
+    ) -> Result<Comparison> {
+        let mut comparison = Comparison {
+            name: name.to_owned(),
+            pairs: Vec::new(),
+            disk_us: Vec::new(),
+        };
+        for _ in 0..self.rounds {
+            let disk = before()?;
+            let (ours, java) = self.pair(kind, self.time, run)?;
+            comparison.disk_us.push(disk.midpoint(before()?));
+            comparison.pairs.push((ours, java));
+        }
+        Ok(comparison)
+    }
+
+    /// Runs a load for `time` without looking at it: the JVM compiles its hot paths first, and a
+    /// cold one is no measure.
+    pub fn warm_up(
+        &mut self,
+        kind: Kind,
+        time: Duration,
+        run: &dyn Fn(&mut L, Until) -> Result<Round>,
+    ) -> Result<()> {
+        self.pair(kind, time, run).map(drop).context("warm-up")
+    }
+
+    fn pair(
+        &mut self,
+        kind: Kind,
+        time: Duration,
+        run: &dyn Fn(&mut L, Until) -> Result<Round>,
+    ) -> Result<(Round, Round)> {
+        let java = self.java.round(|load| run(load, Until::Time(time)))?;
+        let until = match kind {
+            Kind::Reads => Until::Time(time),
+            Kind::Writes => Until::Count(java.operations),
+        };
+        let ours = self.ours.round(|load| run(load, until))?;
+        Ok((ours, java))
+    }
+}
+
+/// The disk's own price of a commit: p99 of a small append and `fdatasync`, in microseconds.
+#[derive(Debug)]
+pub struct DiskProbe {
+    file: File,
+    at: u64,
+}
+
+impl DiskProbe {
+    /// What one `fdatasync` covers at 64 requests of 100 bytes in flight, about.
+    const APPEND: [u8; 8192] = [1; 8192];
+    const SIZE: u64 = 64 << 20;
+
+    /// A preallocated file in `dir`, as a transaction log is one.
+    pub fn new(dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let file = File::create(dir.join("fdatasync.probe"))?;
+        file.set_len(Self::SIZE)?;
+        file.sync_all()?;
+        Ok(Self { file, at: 0 })
+    }
+
+    pub fn p99_us(&mut self, time: Duration) -> Result<f64> {
+        let mut round = Round::default();
+        let start = Instant::now();
+        while start.elapsed() < time {
+            let before = Instant::now();
+            self.file.write_all_at(&Self::APPEND, self.at)?;
+            self.file.sync_data()?;
+            self.at = (self.at + Self::APPEND.len() as u64) % Self::SIZE;
+            round.latencies.push(before.elapsed().as_micros() as u32);
+        }
+        round.latencies.sort_unstable();
+        Ok(round.percentile(0.99))
+    }
+}

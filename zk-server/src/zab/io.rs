@@ -9,6 +9,8 @@ use crate::core::io::RemoteRequest;
 use crate::quorum::View;
 use crate::tree::Database;
 
+use super::event::Event;
+
 #[derive(Debug)]
 pub enum Effect {
     // -- network
@@ -94,6 +96,8 @@ pub enum Effect {
         /// who should lead, when the change names one
         leader: Option<i64>,
     },
+    /// For the log.
+    Say(Event),
     /// This role is over; the server looks for a leader again. `reason` is for the operator.
     Abandon {
         reason: String,

@@ -5,11 +5,15 @@
 //! Whoever owns a machine carries out the effects of one call, in order, before the next call: a
 //! leader reads the database and counts on it to hold all that it has committed.
 
+mod config;
+pub mod event;
 pub mod io;
 pub mod leader;
 pub mod learner;
 pub mod settings;
+mod zxid;
 
+pub use event::Event;
 pub use io::{Effect, LinkId};
 pub use leader::Leader;
 pub use learner::Learner;

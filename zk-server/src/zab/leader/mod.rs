@@ -84,7 +84,7 @@ impl Leader {
     }
 
     /// In microseconds of `Now::mono_us`.
-    pub fn next_deadline(&self) -> u64 {
-        0
+    pub fn next_deadline(&self) -> Option<u64> {
+        None
     }
 }

@@ -1,10 +1,22 @@
 //! A server that follows or observes (Java: `Learner`, `Follower`, `Observer`).
+//!
+//! It logs and applies only what is committed until the leader says UPTODATE; proposals wait in
+//! memory till then. NEWLEADER is acknowledged after everything applied so far and the epoch are on
+//! disk (ZOOKEEPER-3911, 4643, 4646), a proposal after it is logged.
+
+mod broadcast;
+mod discovery;
+mod sync;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
-use proto::quorum::QuorumPacket;
+use proto::quorum::{PacketType, QuorumPacket};
 
-use crate::auth::Identity;
+use crate::config::Role;
 use crate::core::io::{DiskDone, Now};
+use crate::quorum::View;
+use crate::store::epochs::Epoch;
 use crate::tree::Database;
 
 use super::io::{Effect, LinkId};
@@ -13,10 +25,77 @@ use super::settings::{Settings, Start};
 /// So many links, from the one that it is given on, are a learner's own.
 pub const LINKS: u64 = 5;
 
+/// How far this learner has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Dialling, or waiting until `retry_us` to dial again.
+    Connecting {
+        dials: u64,
+        give_up_us: u64,
+        retry_us: Option<u64>,
+    },
+    /// FOLLOWERINFO or OBSERVERINFO is sent.
+    Registering,
+    /// The new epoch is being written.
+    Accepting,
+    /// ACKEPOCH is sent: DIFF, TRUNC or SNAP is next.
+    Registered,
+    ReceivingSnapshot {
+        zxid: i64,
+    },
+    /// What the leader sends meanwhile waits.
+    Truncating {
+        zxid: i64,
+    },
+    /// The history that is missing here comes in.
+    Synchronizing,
+    /// NEWLEADER has come, the epoch is being written.
+    Establishing,
+    /// NEWLEADER is acknowledged, UPTODATE is next.
+    Established,
+    Serving,
+    Over,
+}
+
+/// A proposal that is not committed, while no server runs that could take it.
+#[derive(Debug)]
+struct Waiting {
+    zxid: i64,
+    record: Bytes,
+    config: Option<View>,
+}
+
 #[derive(Debug)]
 pub struct Learner {
-    pub settings: Settings,
-    pub start: Start,
+    settings: Settings,
+    start: Start,
+    role: Role,
+    leader: i64,
+    first_link: LinkId,
+    link: LinkId,
+    phase: Phase,
+    /// the leader's, once it has told it
+    epoch: i64,
+    /// when the leader was heard last
+    heard_us: u64,
+    /// the last transaction here that is committed
+    applied: i64,
+    /// the last one that was proposed, or that is committed
+    last: i64,
+    /// while no server runs: proposals that are not committed, in order
+    waiting: VecDeque<Waiting>,
+    /// came while the log was being cut
+    held: VecDeque<QuorumPacket>,
+    /// proposals after NEWLEADER that are not acknowledged yet, in order
+    unacked: VecDeque<i64>,
+    /// while serving: proposals that are not committed, in order
+    uncommitted: VecDeque<(i64, Option<View>)>,
+    /// came with NEWLEADER
+    configured: Option<View>,
+    /// between the order to cut the log and the database that is left
+    truncating: bool,
+    /// takes the place of what is left
+    replacement: Option<Box<Database>>,
 }
 
 impl Learner {
@@ -29,80 +108,196 @@ impl Learner {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Self {
-        let _ = (leader, first_link, now, out);
-        Self { settings, start }
+        let role = role_in(&start.active, start.me);
+        let limit = match settings.connect_limit {
+            0 => settings.init_limit,
+            limit => limit,
+        };
+        let mut learner = Self {
+            role,
+            leader,
+            first_link,
+            link: first_link,
+            phase: Phase::Connecting {
+                dials: 0,
+                give_up_us: now.mono_us + settings.ticks_us(limit),
+                retry_us: None,
+            },
+            epoch: start.accepted_epoch,
+            heard_us: now.mono_us,
+            applied: start.last_zxid,
+            last: start.last_zxid,
+            waiting: VecDeque::new(),
+            held: VecDeque::new(),
+            unacked: VecDeque::new(),
+            uncommitted: VecDeque::new(),
+            configured: None,
+            truncating: false,
+            replacement: None,
+            settings,
+            start,
+        };
+        learner.dial(out);
+        learner
     }
 
-    pub fn connected(&mut self, link: LinkId, now: Now, out: &mut Vec<Effect>) {
-        let _ = (link, now, out);
+    pub fn packet(&mut self, link: LinkId, packet: QuorumPacket, now: Now, out: &mut Vec<Effect>) {
+        if link != self.link {
+            return;
+        }
+        self.heard_us = now.mono_us;
+        match self.phase {
+            Phase::Registering => self.leader_info(&packet, now, out),
+            Phase::Registered => self.begin_sync(&packet, out),
+            Phase::Truncating { .. } => self.held.push_back(packet),
+            Phase::Synchronizing | Phase::Establishing | Phase::Established => {
+                self.sync_packet(packet, out);
+            }
+            Phase::Serving => self.broadcast_packet(packet, out),
+            // The leader has nothing to say before it is told who connects.
+            Phase::Connecting { .. } | Phase::Accepting | Phase::ReceivingSnapshot { .. } => {
+                self.unexpected(packet.kind, out);
+            }
+            Phase::Over => {}
+        }
+    }
+
+    /// `EpochWritten`, `Reloaded`, `Logged`; others mean nothing to a learner.
+    pub fn disk(&mut self, done: DiskDone, now: Now, out: &mut Vec<Effect>) {
+        match done {
+            DiskDone::EpochWritten { which, value } => match (which, self.phase) {
+                (Epoch::Accepted, Phase::Accepting) if value == self.epoch => {
+                    self.accepted(now, out);
+                }
+                (Epoch::Current, Phase::Establishing) if value == self.epoch => {
+                    self.established(now, out);
+                }
+                _ => {}
+            },
+            DiskDone::Reloaded { database } if self.truncating => {
+                self.heard_us = now.mono_us;
+                self.truncated(database, out);
+            }
+            DiskDone::Logged { zxid } => self.logged(zxid.0, out),
+            _ => {}
+        }
     }
 
     /// Dialling failed, or the connection is gone.
     pub fn gone(&mut self, link: LinkId, reason: &str, now: Now, out: &mut Vec<Effect>) {
-        let _ = (link, reason, now, out);
-    }
-
-    pub fn packet(&mut self, link: LinkId, packet: QuorumPacket, now: Now, out: &mut Vec<Effect>) {
-        let _ = (link, packet, now, out);
-    }
-
-    /// What `ReceiveSnapshot` asked for has come.
-    pub fn snapshot(
-        &mut self,
-        link: LinkId,
-        database: Box<Database>,
-        now: Now,
-        out: &mut Vec<Effect>,
-    ) {
-        let _ = (link, database, now, out);
-    }
-
-    /// `EpochWritten`, `SnapshotSaved`, `Reloaded`, `Logged`; others mean nothing to a learner.
-    pub fn disk(&mut self, done: DiskDone, now: Now, out: &mut Vec<Effect>) {
-        let _ = (done, now, out);
-    }
-
-    /// The answer to `Effect::Pinged`: sessions of which this server has heard since the last one,
-    /// with their timeouts in milliseconds.
-    pub fn pong(
-        &mut self,
-        zxid: i64,
-        touched: impl IntoIterator<Item = (i64, i32)>,
-        out: &mut Vec<Effect>,
-    ) {
-        let _ = (zxid, touched, out);
-    }
-
-    /// A client's request for the leader (`ToQuorum::Forward`).
-    pub fn forward(
-        &mut self,
-        session: i64,
-        xid: i32,
-        op: i32,
-        body: Bytes,
-        ids: &[Identity],
-        out: &mut Vec<Effect>,
-    ) {
-        let _ = (session, xid, op, body, ids, out);
-    }
-
-    /// `ToQuorum::Revalidate`
-    pub fn revalidate(&mut self, session: i64, timeout_ms: i32, out: &mut Vec<Effect>) {
-        let _ = (session, timeout_ms, out);
+        if link != self.link || self.phase == Phase::Over {
+            return;
+        }
+        if matches!(self.phase, Phase::Connecting { .. }) {
+            self.dial_failed(reason, now, out);
+        } else {
+            let leader = self.leader;
+            let reason = format!("the connection to leader {leader} is gone: {reason}");
+            self.finish(reason, out);
+        }
     }
 
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let _ = (now, out);
+        match self.phase {
+            Phase::Connecting { retry_us, .. } if retry_us.is_some_and(|at| at <= now.mono_us) => {
+                self.dial(out);
+            }
+            Phase::Connecting { give_up_us, .. } if give_up_us <= now.mono_us => {
+                let leader = self.leader;
+                self.abandon(format!("leader {leader} can't be reached in time"), out);
+            }
+            _ => {}
+        }
+        if self.silent_until().is_some_and(|at| at <= now.mono_us) {
+            let (leader, ms) = (self.leader, (now.mono_us - self.heard_us) / 1000);
+            self.abandon(format!("leader {leader} has been silent for {ms} ms"), out);
+        }
     }
 
     /// In microseconds of `Now::mono_us`.
-    pub fn next_deadline(&self) -> u64 {
-        0
+    pub fn next_deadline(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Connecting {
+                give_up_us,
+                retry_us,
+                ..
+            } => Some(retry_us.map_or(give_up_us, |at| at.min(give_up_us))),
+            _ => self.silent_until(),
+        }
+    }
+
+    /// Until when the leader has to say something; `None` while this side is at work.
+    fn silent_until(&self) -> Option<u64> {
+        let ticks = match self.phase {
+            Phase::Registering | Phase::Registered | Phase::Synchronizing => {
+                self.settings.init_limit
+            }
+            Phase::Established | Phase::Serving => self.settings.sync_limit,
+            _ => return None,
+        };
+        Some(self.heard_us + self.settings.ticks_us(ticks))
     }
 
     /// Whether the files have run ahead of the database, so that `DiskOrder::Reload` has to come
     /// before anything else when this role ends here.
     pub fn needs_reload(&self) -> bool {
-        false
+        self.truncating
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whom this server follows.
+    pub fn leader(&self) -> i64 {
+        self.leader
+    }
+
+    /// The leader's epoch, as far as it is known.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    fn send(&self, packet: QuorumPacket, out: &mut Vec<Effect>) {
+        out.push(Effect::Send {
+            link: self.link,
+            packet,
+        });
+    }
+
+    fn unexpected(&mut self, kind: PacketType, out: &mut Vec<Effect>) {
+        let (leader, phase) = (self.leader, self.phase);
+        self.abandon(
+            format!("leader {leader} sent {kind:?} to a learner that is {phase:?}"),
+            out,
+        );
+    }
+
+    fn abandon(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if self.phase != Phase::Over {
+            out.push(Effect::Close { link: self.link });
+            self.finish(reason, out);
+        }
+    }
+
+    /// The link is closed already.
+    fn finish(&mut self, reason: String, out: &mut Vec<Effect>) {
+        self.phase = Phase::Over;
+        self.held.clear();
+        self.waiting.clear();
+        self.replacement = None;
+        out.push(Effect::Abandon { reason });
+    }
+}
+
+/// A server that is not in the configuration follows without a vote.
+fn role_in(view: &View, me: i64) -> Role {
+    match view.server(me) {
+        Some(server) => server.role,
+        None => Role::Participant,
     }
 }

@@ -1,0 +1,119 @@
+//! From the election to the leader's epoch (Java: `Learner.connectToLeader`, `registerWithLeader`).
+
+use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
+use proto::quorum::{PacketType, QuorumPacket};
+
+use crate::config::Role;
+use crate::core::io::{DiskOrder, Now};
+use crate::store::epochs::Epoch;
+use crate::zab::event::Event;
+use crate::zab::io::{Effect, LinkId};
+
+use super::{LINKS, Learner, Phase};
+
+impl Learner {
+    pub fn connected(&mut self, link: LinkId, now: Now, out: &mut Vec<Effect>) {
+        if link != self.link || !matches!(self.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        self.heard_us = now.mono_us;
+        self.phase = Phase::Registering;
+        let kind = match self.role {
+            Role::Participant => PacketType::FollowerInfo,
+            Role::Observer => PacketType::ObserverInfo,
+        };
+        let info = LearnerInfo {
+            server: Some(self.start.me),
+            protocol: PROTOCOL_VERSION,
+            config_version: Some(self.start.active.version()),
+        };
+        self.send(info.packet(kind, self.start.accepted_epoch), out);
+    }
+
+    pub(super) fn dial(&mut self, out: &mut Vec<Effect>) {
+        let Phase::Connecting {
+            dials, retry_us, ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        self.link = LinkId(self.first_link.0 + *dials);
+        *dials += 1;
+        *retry_us = None;
+        out.push(Effect::Dial {
+            link: self.link,
+            server: self.leader,
+        });
+    }
+
+    /// The leader may not listen yet: it learns of its election when this server does.
+    pub(super) fn dial_failed(&mut self, reason: &str, now: Now, out: &mut Vec<Effect>) {
+        let Phase::Connecting {
+            dials,
+            give_up_us,
+            retry_us,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let retry = now.mono_us + self.settings.connect_retry_ms * 1000;
+        if *dials < LINKS && retry < *give_up_us {
+            // A broken link may be told of twice.
+            retry_us.get_or_insert(retry);
+            out.push(Effect::Say(Event::LeaderUnreachable {
+                leader: self.leader,
+                dials: *dials,
+                reason: reason.to_owned(),
+            }));
+            return;
+        }
+        let (leader, dials) = (self.leader, *dials);
+        let reason = format!("leader {leader} can't be reached, {dials} tries: {reason}");
+        self.finish(reason, out);
+    }
+
+    pub(super) fn leader_info(&mut self, packet: &QuorumPacket, now: Now, out: &mut Vec<Effect>) {
+        let leader = self.leader;
+        if packet.kind == PacketType::NewLeader {
+            return self.abandon(
+                format!("leader {leader} is older than 3.4, which is not supported"),
+                out,
+            );
+        }
+        if packet.kind != PacketType::LeaderInfo {
+            return self.unexpected(packet.kind, out);
+        }
+        let (epoch, accepted) = (packet.zxid >> 32, self.start.accepted_epoch);
+        if epoch < accepted {
+            let reason = format!("Leaders epoch, {epoch} is less than accepted epoch, {accepted}");
+            return self.abandon(reason, out);
+        }
+        self.epoch = epoch;
+        if epoch == accepted {
+            self.registered(None, now, out);
+        } else {
+            self.phase = Phase::Accepting;
+            out.push(Effect::Disk(DiskOrder::WriteEpoch {
+                which: Epoch::Accepted,
+                value: epoch,
+            }));
+        }
+    }
+
+    /// The new epoch is on disk: from here on no leader of an older one is followed.
+    pub(super) fn accepted(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.start.accepted_epoch = self.epoch;
+        self.registered(Some(self.start.current_epoch), now, out);
+    }
+
+    /// `current_epoch` is `None` when the epoch had been accepted before: that does not count for
+    /// the leader a second time.
+    fn registered(&mut self, current_epoch: Option<i64>, now: Now, out: &mut Vec<Effect>) {
+        self.heard_us = now.mono_us;
+        self.phase = Phase::Registered;
+        self.send(
+            QuorumPacket::ack_epoch(self.start.last_zxid, current_epoch),
+            out,
+        );
+    }
+}

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod broker;
 pub mod disk;
+pub mod machine;
 pub mod netns;
 pub mod peers;
 pub mod proc;

@@ -9,6 +9,7 @@
 )]
 
 mod brokers;
+mod cluster;
 mod confluent;
 mod lab;
 mod programs;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub mod ensemble;
 pub mod kafka;
 pub mod kafka_load;
 pub mod measure;

@@ -25,6 +25,8 @@ pub enum ZkOp {
     Get,
     Set,
     Create,
+    /// seven gets to three sets
+    Mix,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,11 @@ impl ZkLoad {
                 *xid = xid.wrapping_add(1) & i32::MAX;
                 *counter += 1;
                 path.clear();
+                let op = match op {
+                    ZkOp::Mix if *counter % 10 < 7 => ZkOp::Get,
+                    ZkOp::Mix => ZkOp::Set,
+                    op => op,
+                };
                 let _ = match op {
                     ZkOp::Create => write!(path, "{folder}/c{counter}"),
                     _ => write!(path, "{folder}/n{}", *counter % NODES),
@@ -114,7 +121,7 @@ impl ZkLoad {
                         }
                         .write(out);
                     }),
-                    ZkOp::Set => frame(out, |out| {
+                    ZkOp::Set | ZkOp::Mix => frame(out, |out| {
                         RequestHeader {
                             xid: *xid,
                             op: OpCode::SetData.code(),

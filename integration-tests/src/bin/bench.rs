@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use integration_tests::bench::{Plan, kafka, record, zookeeper};
+use integration_tests::bench::{Plan, ensemble, kafka, record, zookeeper};
 
 #[derive(Debug, Parser)]
 #[command(about = "Ours and Apache's servers, side by side")]
@@ -34,6 +34,7 @@ struct Args {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Loads {
     Zookeeper,
+    Ensemble,
     Kafka,
 }
 
@@ -49,6 +50,7 @@ fn main() -> Result<()> {
     for loads in args.loads {
         let (name, table) = match loads {
             Loads::Zookeeper => ("zookeeper", zookeeper::run(&plan, &dir)?),
+            Loads::Ensemble => ("ensemble", ensemble::run(&plan, &dir)?),
             Loads::Kafka => ("kafka", kafka::run(&plan, &dir)?),
         };
         if let Some(file) = &args.record {

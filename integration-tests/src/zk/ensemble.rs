@@ -52,6 +52,7 @@ pub struct Ensemble {
     members: Vec<Member>,
     lines: Vec<String>,
     properties: Vec<String>,
+    java_options: Vec<String>,
     java: Option<Java>,
     // After the members: their processes go first.
     net: Option<Net>,
@@ -100,6 +101,7 @@ impl Ensemble {
             members: members.into_iter().collect(),
             lines: Vec::new(),
             properties: Vec::new(),
+            java_options: Vec::new(),
             java: None,
             net,
         }
@@ -123,6 +125,13 @@ impl Ensemble {
     #[must_use]
     pub fn property(mut self, name: &str, value: &str) -> Self {
         self.properties.push(format!("-D{name}={value}"));
+        self
+    }
+
+    /// An option of the Java machine.
+    #[must_use]
+    pub fn java_option(mut self, option: &str) -> Self {
+        self.java_options.push(option.to_owned());
         self
     }
 
@@ -211,7 +220,8 @@ impl Ensemble {
             }
             Kind::Java(version) => {
                 let java = self.java.expect("a Java machine for a Java member");
-                let options: Vec<&str> = self.properties.iter().map(String::as_str).collect();
+                let options = self.java_options.iter().chain(&self.properties);
+                let options: Vec<&str> = options.map(String::as_str).collect();
                 java.command(
                     &format!("zookeeper-{version}"),
                     &options,

@@ -1,11 +1,14 @@
 //! What an operator should read about a peer; the driver logs it.
 
 use crate::core;
+use crate::zab;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
     /// of the server that runs on the peer
     Server(core::Event),
+    /// of leader or learner
+    Zab(zab::Event),
     /// an election begins
     Looking,
     /// The election is over: this one leads.

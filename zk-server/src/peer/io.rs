@@ -19,6 +19,11 @@ pub enum PeerInput {
         from: i64,
         notification: Notification,
     },
+    /// The host of that server refuses connections to its election port, or takes them again.
+    OutOfReach {
+        server: i64,
+        gone: bool,
+    },
     /// `Dial` succeeded.
     Connected {
         link: LinkId,

@@ -1,9 +1,13 @@
 //! One server of an ensemble: looks for a leader, leads or follows, and starts over (Java:
 //! `QuorumPeer`). Owns election, ZAB role, database and server; pure like them.
 
+mod clients;
+mod effects;
 pub mod events;
 pub mod io;
+mod looking;
 mod machine;
+mod retire;
 mod settings;
 mod status;
 

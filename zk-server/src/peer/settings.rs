@@ -1,8 +1,10 @@
 //! What a peer is told when it starts: the configuration, and what the files held.
 
 use crate::core::Settings;
+use crate::election;
 use crate::quorum::View;
 use crate::tree::Database;
+use crate::zab;
 
 /// What the configuration means to a server of an ensemble; each field names its key.
 #[derive(Debug, Clone)]
@@ -11,12 +13,12 @@ pub struct PeerSettings {
     pub id: i64,
     /// of the server that runs while there is a leader; `server_id` is `myid`
     pub server: Settings,
-    /// `initLimit`, in ticks
-    pub init_limit: u32,
-    /// `syncLimit`, in ticks
-    pub sync_limit: u32,
+    pub zab: zab::Settings,
+    pub election: election::Settings,
     /// `commitLogCount`
     pub commit_log_count: usize,
+    /// `readonlymode.enabled`
+    pub read_only: bool,
 }
 
 /// What a start has found in the files.

@@ -29,7 +29,8 @@ pub struct PeerStatus {
     /// the last transaction that was given to the log
     pub last_appended: Zxid,
     pub active: View,
-    pub seen: Option<View>,
+    /// the last configuration that was proposed; the active one when there is none later
+    pub seen: View,
     /// how long the last election took; none before the first
     pub election_us: Option<u64>,
 }

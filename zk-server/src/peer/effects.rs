@@ -1,0 +1,296 @@
+//! Carries out what ZAB asks for, and tells ZAB what the server asks for. All effects of one call
+//! come before the next call.
+
+use bytes::Bytes;
+
+use crate::core::Server;
+use crate::core::io::{DiskOrder, FromQuorum, Input, Mode, Output, ToQuorum, Zxid};
+use crate::quorum::View;
+use crate::zab::Effect;
+
+use super::events::PeerEvent;
+use super::io::PeerOutput;
+use super::machine::{Home, Peer, Role};
+
+/// What a server has said that the ensemble has yet to hear.
+#[derive(Debug)]
+pub(super) enum Said {
+    Appended { zxid: Zxid, record: Bytes },
+    Quorum(ToQuorum),
+}
+
+impl Peer {
+    /// Until nothing is left to do.
+    pub(super) fn settle(&mut self, out: &mut Vec<PeerOutput>) {
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                self.carry_out(effect, out);
+            } else if let Some(said) = self.said.pop_front() {
+                self.relay(said);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, out: &mut Vec<PeerOutput>) {
+        match effect {
+            Effect::Dial { link, server } => {
+                self.links.insert(link);
+                out.push(PeerOutput::Dial { link, server });
+            }
+            Effect::Send { link, packet } => out.push(PeerOutput::Send { link, packet }),
+            Effect::SendSnapshot { link } => {
+                if let Some(db) = self.home.database() {
+                    let image = db.image();
+                    out.push(PeerOutput::SendSnapshot { link, image });
+                }
+            }
+            Effect::ReceiveSnapshot { link, zxid } => {
+                out.push(PeerOutput::ReceiveSnapshot { link, zxid });
+            }
+            Effect::Close { link } => {
+                self.links.remove(&link);
+                out.push(PeerOutput::Close { link });
+            }
+            Effect::Disk(order) => self.order(order, out),
+            Effect::Apply { zxid, record } => self.apply(Zxid(zxid), record, out),
+            Effect::Install(database) => {
+                self.last_appended = database.last_zxid();
+                self.home = Home::Idle(database);
+                self.keep_committed();
+            }
+            Effect::Serve { epoch } => self.serve(epoch, out),
+            Effect::Propose { zxid, record } => self.propose(Zxid(zxid), record, out),
+            Effect::Commit { zxid } => self.hear(FromQuorum::Commit { zxid: Zxid(zxid) }, out),
+            Effect::Request(request) => self.hear(FromQuorum::Remote(request), out),
+            Effect::Touch {
+                session,
+                timeout_ms,
+            } => {
+                let told = FromQuorum::Touch {
+                    session,
+                    timeout_ms,
+                };
+                self.hear(told, out);
+            }
+            Effect::Revalidate {
+                link,
+                session,
+                timeout_ms,
+            } => {
+                let told = FromQuorum::Revalidate {
+                    link,
+                    session,
+                    timeout_ms,
+                };
+                self.hear(told, out);
+            }
+            Effect::Pinged { zxid } => self.pong(zxid),
+            Effect::Revalidated { session, valid } => {
+                self.hear(FromQuorum::Revalidated { session, valid }, out);
+            }
+            Effect::Synced => self.hear(FromQuorum::Synced, out),
+            Effect::Seen(view) => {
+                self.seen = view.clone();
+                self.election
+                    .set_views(self.active.clone(), Some(view.clone()));
+                self.tell_views(out);
+                out.push(PeerOutput::Configured {
+                    view,
+                    active: false,
+                });
+            }
+            Effect::Activate { view, leader } => {
+                let present = self.status().leader;
+                let other = leader.filter(|&leader| Some(leader) != present);
+                self.designated = other.map(|leader| (leader, view.version()));
+                self.activate(view, out);
+            }
+            Effect::Say(event) => self.events.push(PeerEvent::Zab(event)),
+            Effect::Abandon { reason } => self.abandon(reason, out),
+        }
+    }
+
+    /// A committed transaction while no server runs.
+    fn apply(&mut self, zxid: Zxid, record: Bytes, out: &mut Vec<PeerOutput>) {
+        let append = DiskOrder::Append {
+            zxid,
+            record: record.clone(),
+        };
+        self.order(append, out);
+        let Home::Idle(database) = &mut self.home else {
+            return;
+        };
+        match database.apply_logged(&record) {
+            Ok(_) => database.committed_mut().push(zxid.0, record),
+            Err(error) => self.effects.push_front(Effect::Abandon {
+                reason: format!("transaction 0x{:x} of the leader: {error}", zxid.0),
+            }),
+        }
+    }
+
+    fn propose(&mut self, zxid: Zxid, record: Bytes, out: &mut Vec<PeerOutput>) {
+        if matches!(self.home, Home::Serving(_)) {
+            self.hear(FromQuorum::Proposal { zxid, record }, out);
+            return;
+        }
+        self.pending.push((zxid, record.clone()));
+        self.order(DiskOrder::Append { zxid, record }, out);
+    }
+
+    fn serve(&mut self, epoch: i64, out: &mut Vec<PeerOutput>) {
+        let mode = match &self.role {
+            Role::Leading(_) => Mode::Leading,
+            _ if self.observes() => Mode::Observing,
+            _ => Mode::Following,
+        };
+        self.start_server(mode, epoch);
+        for (zxid, record) in std::mem::take(&mut self.pending) {
+            self.hear(FromQuorum::Pending { zxid, record }, out);
+        }
+        if mode == Mode::Leading {
+            self.tell_views(out);
+        }
+        for (conn, peer) in std::mem::take(&mut self.early) {
+            self.client(Input::Connected { conn, peer }, out);
+        }
+        self.election.set_epoch(self.current_epoch);
+        self.events.push(PeerEvent::Serving { epoch });
+    }
+
+    pub(super) fn start_server(&mut self, mode: Mode, epoch: i64) {
+        self.home = match std::mem::replace(&mut self.home, Home::Moving) {
+            Home::Idle(database) => {
+                let settings = self.settings.server.clone();
+                let server = Server::serve(settings, mode, *database, epoch, self.now);
+                Home::Serving(Box::new(server))
+            }
+            home => home,
+        };
+    }
+
+    /// Tells the server something of the ensemble.
+    pub(super) fn hear(&mut self, told: FromQuorum, out: &mut Vec<PeerOutput>) {
+        self.serve_input(Input::Quorum(told), out);
+    }
+
+    fn tell_views(&mut self, out: &mut Vec<PeerOutput>) {
+        if matches!(self.role, Role::Leading(_)) {
+            let told = FromQuorum::Views {
+                active: self.active.clone(),
+                seen: self.seen.clone(),
+            };
+            self.hear(told, out);
+        }
+    }
+
+    /// Gives an input to the server, if one runs. What it orders of clients and files goes out at once;
+    /// what concerns the ensemble waits for its turn.
+    pub(super) fn serve_input(&mut self, input: Input, out: &mut Vec<PeerOutput>) {
+        let Home::Serving(server) = &mut self.home else {
+            return;
+        };
+        let mut outputs = std::mem::take(&mut self.outputs);
+        server.handle(self.now, input, &mut outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Append { zxid, record } => {
+                    let copy = record.clone();
+                    self.order(DiskOrder::Append { zxid, record }, out);
+                    self.said.push_back(Said::Appended { zxid, record: copy });
+                }
+                Output::RollLog => self.order(DiskOrder::Roll, out),
+                Output::Snapshot { image } => self.order(DiskOrder::Snapshot(image), out),
+                Output::Quorum(told) => self.said.push_back(Said::Quorum(told)),
+                output => out.push(PeerOutput::Client(output)),
+            }
+        }
+        self.outputs = outputs;
+    }
+
+    fn relay(&mut self, said: Said) {
+        match said {
+            Said::Appended { zxid, record } => self.appended(zxid, record),
+            Said::Quorum(told) => self.told(told),
+        }
+    }
+
+    fn pong(&mut self, zxid: i64) {
+        let touched = match &mut self.home {
+            Home::Serving(server) => server.take_touched(),
+            Home::Idle(_) | Home::Moving => Vec::new(),
+        };
+        if let Role::Learning(learner) = &mut self.role {
+            let mut effects = Vec::new();
+            learner.pong(zxid, touched, &mut effects);
+            self.effects.extend(effects);
+        }
+    }
+
+    pub(super) fn activate(&mut self, view: View, out: &mut Vec<PeerOutput>) {
+        self.active = view.clone();
+        if self.seen.version() < view.version() {
+            self.seen = view.clone();
+        }
+        let next = Some(self.seen.clone()).filter(|seen| seen.version() > view.version());
+        self.election.set_views(view.clone(), next);
+        self.tell_views(out);
+        out.push(PeerOutput::Configured { view, active: true });
+    }
+
+    /// A leader's server has made a transaction.
+    fn appended(&mut self, zxid: Zxid, record: Bytes) {
+        let Role::Leading(leader) = &mut self.role else {
+            return;
+        };
+        let view = match self.reconfig.take() {
+            Some((of, view)) if of == zxid => Some(view),
+            other => {
+                self.reconfig = other;
+                None
+            }
+        };
+        let mut effects = Vec::new();
+        leader.proposed(zxid.0, record, view, self.now, &mut effects);
+        self.effects.extend(effects);
+    }
+
+    fn told(&mut self, told: ToQuorum) {
+        let mut effects = Vec::new();
+        match (&mut self.role, told) {
+            (
+                Role::Learning(learner),
+                ToQuorum::Forward {
+                    session,
+                    xid,
+                    op,
+                    body,
+                    ids,
+                },
+            ) => learner.forward(session, xid, op, body, &ids, &mut effects),
+            (
+                Role::Learning(learner),
+                ToQuorum::Revalidate {
+                    session,
+                    timeout_ms,
+                },
+            ) => learner.revalidate(session, timeout_ms, &mut effects),
+            (
+                Role::Leading(leader),
+                ToQuorum::Revalidated {
+                    link,
+                    session,
+                    valid,
+                },
+            ) => leader.revalidated(link, session, valid, &mut effects),
+            (Role::Leading(_), ToQuorum::Reconfig { zxid, view }) => {
+                self.reconfig = Some((zxid, view));
+            }
+            (_, ToQuorum::Abandon { reason }) => effects.push(Effect::Abandon { reason }),
+            // of a role that is over
+            _ => {}
+        }
+        self.effects.extend(effects);
+    }
+}

@@ -79,6 +79,17 @@ impl<'a> Jute<'a> for &'a str {
     }
 }
 
+/// A `ustring` where null means something of its own.
+impl<'a> Jute<'a> for Option<&'a str> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, ReadError> {
+        let text = Option::<&[u8]>::read(r)?.map(std::str::from_utf8);
+        text.transpose().map_err(|_| ReadError::BadUtf8)
+    }
+    fn write(&self, out: &mut Vec<u8>) {
+        self.map(str::as_bytes).write(out);
+    }
+}
+
 /// A `vector`. Null reads as empty; every element takes at least one byte, so a count is checked
 /// against the bytes left before room is made for it.
 impl<'a, T: Jute<'a>> Jute<'a> for Vec<T> {

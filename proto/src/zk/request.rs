@@ -64,10 +64,12 @@ crate::jute_records! {
         path: &'a str,
         version: i32,
     }
+    /// All `new_members`, or else who joins and who leaves.
     struct ReconfigRequest<'a> {
-        joining_servers: &'a str,
-        leaving_servers: &'a str,
-        new_members: &'a str,
+        joining_servers: Option<&'a str>,
+        leaving_servers: Option<&'a str>,
+        new_members: Option<&'a str>,
+        /// the version that the client starts from; -1 for any
         cur_config_id: i64,
     }
     struct AuthPacket<'a> {

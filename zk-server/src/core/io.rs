@@ -152,8 +152,8 @@ pub enum FromQuorum {
     Revalidated { session: i64, valid: bool },
     /// Learner: the leader has answered the oldest `sync`.
     Synced,
-    /// Leader: the configuration in force, and the last one that was proposed. Told before the first
-    /// request and whenever one of them changes.
+    /// Leader: the configuration in force, and the last one that was proposed. Told first, and whenever
+    /// one of them changes but for `ToQuorum::Reconfig`.
     Views { active: View, seen: View },
     /// Leader: the learners that have caught up and take part in broadcast (Java:
     /// `forwardingFollowers` that are `synced`), without the leader itself. Told when it changes.

@@ -7,6 +7,7 @@ use proto::jute::Jute;
 use proto::zk::{ErrorCode, OpCode};
 
 use crate::pipeline::prep::Allowed;
+use crate::pipeline::reconfig::Views;
 use crate::pipeline::request::Write;
 use crate::session::Owner;
 
@@ -38,9 +39,20 @@ impl Server {
                 session,
                 timeout_ms,
             } => self.revalidate(link, session, timeout_ms, out),
-            FromQuorum::Views { .. }
-            | FromQuorum::SyncedLearners(_)
-            | FromQuorum::Proposal { .. }
+            FromQuorum::Views { active, seen } => {
+                let synced = self.views.take().map(|views| views.synced);
+                self.views = Some(Box::new(Views {
+                    active,
+                    seen,
+                    synced: synced.unwrap_or_default(),
+                }));
+            }
+            FromQuorum::SyncedLearners(synced) => {
+                if let Some(views) = &mut self.views {
+                    views.synced = synced;
+                }
+            }
+            FromQuorum::Proposal { .. }
             | FromQuorum::Pending { .. }
             | FromQuorum::Revalidated { .. }
             | FromQuorum::Synced => {}
@@ -185,7 +197,9 @@ impl Server {
     /// Learner: the sessions that were heard of since the last call, with their timeouts, for the
     /// answer to the leader's ping.
     pub fn take_touched(&mut self) -> Vec<(i64, i32)> {
-        self.touched.drain().collect()
+        let mut touched: Vec<_> = self.touched.drain().collect();
+        touched.sort_unstable();
+        touched
     }
 
     /// Ephemerals whose session is gone are deleted everywhere, by transactions (Java's leader deletes

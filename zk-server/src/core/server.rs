@@ -11,6 +11,7 @@ use crate::pipeline::commit::Proposals;
 use crate::pipeline::forward::Forwards;
 use crate::pipeline::overlay::Overlay;
 use crate::pipeline::prep::QuotaExceeded;
+use crate::pipeline::reconfig::Views;
 use crate::pipeline::records::RecordBuffer;
 use crate::session::{SessionTracker, id};
 use crate::store::image::Image;
@@ -147,6 +148,8 @@ pub struct Server {
     pub(crate) touched: HashMap<i64, i32>,
     /// learner: local sessions on their way to become the ensemble's
     pub(crate) upgrading: HashSet<i64>,
+    /// leader: what a reconfig looks at
+    pub(crate) views: Option<Box<Views>>,
     /// leader: owners of ephemerals that have no session
     pub(crate) orphans: Vec<i64>,
     pub(crate) abandoned: bool,
@@ -232,6 +235,7 @@ impl Server {
             revalidations: HashMap::new(),
             touched: HashMap::new(),
             upgrading: HashSet::new(),
+            views: None,
             orphans,
             abandoned: false,
             mismatch_told: false,

@@ -32,6 +32,8 @@ pub struct Settings {
     pub local_sessions_upgrading: bool,
     /// `leaderServes`
     pub leader_serves: bool,
+    /// `multiAddress.enabled`
+    pub multi_address: bool,
     /// `standaloneEnabled`: a reconfig leaves at least two voters
     pub standalone_enabled: bool,
     /// `snapCount`
@@ -85,6 +87,7 @@ impl Default for Settings {
             local_sessions: false,
             local_sessions_upgrading: false,
             leader_serves: true,
+            multi_address: false,
             standalone_enabled: true,
             snap_count: 100_000,
             snap_size_bytes: 4 << 30,

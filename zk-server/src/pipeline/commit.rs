@@ -195,7 +195,12 @@ impl Server {
                     applied.err
                 },
             };
+            let tree = self.db.tree();
             reply::frame(&mut conn.out, header, |out| {
+                if op == OpCode::Reconfig && !failed {
+                    let node = tree.find(applied.path).map(|id| tree.node(id));
+                    node.and_then(|node| node.data()).write(out);
+                }
                 if !failed {
                     body(op, applied, out);
                 }
@@ -230,7 +235,7 @@ fn body(op: OpCode, applied: &Applied<'_>, out: &mut Vec<u8>) {
             applied.path.write(out);
             applied.stat.write(out);
         }
-        OpCode::SetData | OpCode::SetAcl => applied.stat.write(out),
+        OpCode::SetData | OpCode::SetAcl | OpCode::Reconfig => applied.stat.write(out),
         OpCode::Multi => {
             for sub in &applied.multi {
                 multi_result(sub, out);

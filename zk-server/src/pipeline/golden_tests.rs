@@ -148,6 +148,8 @@ fn prepare(db: &Database, java: &[u8]) -> Option<Vec<u8>> {
     let mut record = Vec::new();
     Prep {
         allowed: super::prep::Allowed::ALL,
+        views: None,
+        next_view: None,
         tree: db.tree(),
         overlay: &mut Overlay::default(),
         settings: &settings,

@@ -14,6 +14,7 @@ pub(crate) mod overlay;
 pub mod prep;
 mod propose;
 mod reads;
+pub(crate) mod reconfig;
 pub(crate) mod records;
 mod reply;
 pub(crate) mod request;

@@ -18,6 +18,7 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::{Identity, acl};
 use crate::core::settings::Settings;
+use crate::quorum::View;
 use crate::tree::DataTree;
 use crate::tree::acls::AclList;
 use crate::tree::data_tree::{At, new_stat, owner_of};
@@ -26,6 +27,7 @@ use crate::tree::ephemeral::{EphemeralType, ttl_owner};
 use crate::tree::txn::Kind;
 
 use super::overlay::{Overlay, Record};
+use super::reconfig::Views;
 use super::request::{CreateOp, Write};
 
 /// What a `getData` reply adds to the data: header, length, stat.
@@ -58,9 +60,13 @@ pub(crate) struct Prep<'a> {
     pub(crate) allowed: Allowed,
     pub(crate) at: At,
     pub(crate) quota_events: &'a mut Vec<QuotaExceeded>,
+    /// a leader's
+    pub(crate) views: Option<&'a Views>,
+    /// the configuration that this write proposes
+    pub(crate) next_view: Option<View>,
 }
 
-type Checked<T = ()> = Result<T, ErrorCode>;
+pub(crate) type Checked<T = ()> = Result<T, ErrorCode>;
 
 /// Whether the session may write through the server that it came through.
 #[derive(Debug, Clone, Copy)]
@@ -124,8 +130,7 @@ impl Prep<'_> {
             Write::SetData(op) => self.set_data(op, out),
             Write::SetAcl(op) => self.set_acl(op, out),
             Write::Check(op) => self.check_version(op, out),
-            Write::Reconfig if self.settings.reconfig_enabled => Err(ErrorCode::Unimplemented),
-            Write::Reconfig => Err(ErrorCode::ReconfigDisabled),
+            Write::Reconfig(op) => self.reconfig(op, out),
             Write::Multi(ops) => {
                 self.multi(ops, out);
                 Ok(())
@@ -190,17 +195,17 @@ impl Prep<'_> {
         Ok(())
     }
 
-    fn find(&self, path: &str) -> Checked<Record> {
+    pub(super) fn find(&self, path: &str) -> Checked<Record> {
         self.overlay
             .record(self.tree, path)
             .ok_or(ErrorCode::NoNode)
     }
 
-    fn put(&mut self, path: &str, record: Record) {
+    pub(super) fn put(&mut self, path: &str, record: Record) {
         self.overlay.put(self.tree, path, self.at.zxid, record);
     }
 
-    fn allow(&self, record: &Record, perm: i32) -> Checked {
+    pub(super) fn allow(&self, record: &Record, perm: i32) -> Checked {
         acl::check(&self.settings.providers, &record.acl, perm, self.ids)
     }
 

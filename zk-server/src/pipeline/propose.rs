@@ -7,6 +7,7 @@ use proto::zk::{ErrorCode, OpCode};
 use crate::auth::Identity;
 use crate::core::io::{Mode, Output, ToQuorum, Zxid};
 use crate::core::server::Server;
+use crate::quorum::View;
 use crate::tree::data_tree::At;
 
 use super::commit::{Proposal, Requester};
@@ -97,8 +98,13 @@ impl Server {
                 time: self.now.wall_ms,
             },
             quota_events: &mut self.quota_events,
+            views: self.views.as_deref(),
+            next_view: None,
         };
         let record = self.records.make(|out| prep.record(xid, write, out));
+        if let Some(view) = prep.next_view {
+            self.propose_view(zxid, view, out);
+        }
         let op = write.op();
         if op == OpCode::CloseSession {
             self.tracker.set_closing(session);
@@ -118,6 +124,15 @@ impl Server {
             requester,
         });
         zxid
+    }
+
+    /// Nobody may propose another one until this one is in force.
+    fn propose_view(&mut self, zxid: i64, view: View, out: &mut Vec<Output>) {
+        if let Some(views) = &mut self.views {
+            views.seen = view.clone();
+        }
+        let zxid = Zxid(zxid);
+        out.push(Output::Quorum(ToQuorum::Reconfig { zxid, view }));
     }
 
     /// An epoch has 2^32 - 2 transactions; the next leader begins with a new one (Java:

@@ -30,7 +30,7 @@ pub(crate) enum Write<'a> {
     SetData(SetDataRequest<'a>),
     SetAcl(SetAclRequest<'a>),
     Check(CheckVersionRequest<'a>),
-    Reconfig,
+    Reconfig(ReconfigRequest<'a>),
     Multi(Vec<Write<'a>>),
     /// A multi that cannot be read takes a zxid nevertheless, as in Java.
     BadMulti,
@@ -73,10 +73,7 @@ impl<'a> Write<'a> {
             OpCode::DeleteContainer => Self::DeleteContainer(Jute::read(r)?),
             OpCode::SetData => Self::SetData(Jute::read(r)?),
             OpCode::SetAcl => Self::SetAcl(Jute::read(r)?),
-            OpCode::Reconfig => {
-                ReconfigRequest::read(r)?;
-                Self::Reconfig
-            }
+            OpCode::Reconfig => Self::Reconfig(Jute::read(r)?),
             OpCode::Multi => multi(r).map_or(Self::BadMulti, Self::Multi),
             OpCode::CloseSession => Self::CloseSession,
             _ => return Err(ReadError::Invalid("write request")),
@@ -92,7 +89,7 @@ impl<'a> Write<'a> {
             Self::SetData(_) => OpCode::SetData,
             Self::SetAcl(_) => OpCode::SetAcl,
             Self::Check(_) => OpCode::Check,
-            Self::Reconfig => OpCode::Reconfig,
+            Self::Reconfig(_) => OpCode::Reconfig,
             Self::Multi(_) | Self::BadMulti => OpCode::Multi,
             Self::Refused { op, .. } => *op,
             Self::CreateSession { .. } => OpCode::CreateSession,

@@ -39,6 +39,8 @@ pub struct Database {
     committed: CommittedLog,
 }
 
+const CONFIG: &str = "/zookeeper/config";
+
 /// A digest is noted at multiples of this zxid (Java: `DIGEST_LOG_INTERVAL`).
 const DIGEST_INTERVAL: i64 = 128;
 /// Digests that are kept (Java: `DIGEST_LOG_LIMIT`).
@@ -97,7 +99,6 @@ impl Database {
     }
 
     fn add_config_node(&mut self) {
-        const CONFIG: &str = "/zookeeper/config";
         if self.tree.find(CONFIG).is_some() {
             return;
         }
@@ -110,6 +111,19 @@ impl Database {
             ..Default::default()
         };
         self.tree.link(parent, CONFIG, Some(b""), acl, stat);
+    }
+
+    /// Sets the text of the configuration in force in `/zookeeper/config` (Java:
+    /// `initConfigInZKDatabase`), where no transaction of this server's log did.
+    pub fn set_config(&mut self, text: &[u8], version: i64, wall_ms: i64) {
+        let at = At {
+            session: 0,
+            zxid: version,
+            time: wall_ms,
+        };
+        self.add_config_node();
+        // The node is there now, unless this is no tree of ZooKeeper's.
+        let _ = self.tree.set_data(CONFIG, Some(text), -1, at, &mut ());
     }
 
     /// Every limit node makes its subtree counted, and counted anew.

@@ -270,9 +270,9 @@ impl Request {
 
     pub fn reconfig(joining: &str, current: i64) -> Self {
         let body = rq::ReconfigRequest {
-            joining_servers: joining,
-            leaving_servers: "",
-            new_members: "",
+            joining_servers: Some(joining),
+            leaving_servers: Some(""),
+            new_members: Some(""),
             cur_config_id: current,
         };
         Self::of(OpCode::Reconfig, &body)

@@ -526,12 +526,13 @@ impl Calls {
         members: Option<&str>,
         from_config: i64,
     ) -> Call<(Option<Bytes>, Stat)> {
-        let mut body = Vec::new();
-        for text in [joining, leaving, members] {
-            text.map(str::as_bytes).write(&mut body);
+        let body = ReconfigRequest {
+            joining_servers: joining,
+            leaving_servers: leaving,
+            new_members: members,
+            cur_config_id: from_config,
         }
-        from_config.write(&mut body);
-        debug_assert!(ReconfigRequest::from_bytes(&body).is_ok());
+        .to_vec();
         call(OpCode::Reconfig, None, body, None, decode_data)
     }
 

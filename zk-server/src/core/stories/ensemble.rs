@@ -4,6 +4,7 @@
 use super::*;
 use crate::core::io::{FromQuorum, LinkId, Mode, RemoteRequest, ToQuorum};
 use crate::core::server::Event;
+use crate::quorum::View;
 
 /// What travels from the leader to a learner.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub(super) struct Ensemble {
     pub(super) nodes: Vec<Node>,
     pub(super) now: Now,
     pub(super) auto: bool,
+    /// proposed
+    pub(super) views: Vec<(Zxid, View)>,
     committed: Zxid,
     /// a learner's sync, answered once this is committed
     syncs: VecDeque<(Zxid, usize)>,
@@ -101,6 +104,7 @@ impl Ensemble {
             nodes: (0..=voters).map(node).collect(),
             now,
             auto: true,
+            views: Vec::new(),
             committed: Zxid(0),
             syncs: VecDeque::new(),
             next_conn: 1,
@@ -142,6 +146,7 @@ impl Ensemble {
             Output::Quorum(ToQuorum::Abandon { reason }) => {
                 self.nodes[node].abandoned = Some(reason);
             }
+            Output::Quorum(ToQuorum::Reconfig { zxid, view }) => self.views.push((zxid, view)),
             Output::Quorum(told) if node > 0 => self.nodes[node].up.push_back(told),
             Output::Quorum(ToQuorum::Revalidated {
                 link,

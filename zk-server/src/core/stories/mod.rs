@@ -6,6 +6,7 @@ mod guards;
 mod limits;
 mod moves;
 mod read_only;
+mod reconfig;
 mod schedules;
 mod sessions;
 mod watching;

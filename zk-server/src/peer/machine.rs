@@ -362,9 +362,9 @@ fn leading(
     match input {
         PeerInput::Packet { link, packet } => leader.packet(link, packet, db, now, out),
         PeerInput::SnapshotSent { link } => leader.snapshot_sent(link, now),
-        PeerInput::Gone { link, .. } => {
+        PeerInput::Gone { link, reason } => {
             links.remove(&link);
-            leader.gone(link, out);
+            leader.gone(link, &reason, out);
         }
         _ => {}
     }

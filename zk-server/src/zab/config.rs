@@ -1,7 +1,6 @@
 //! Configurations of the ensemble inside transactions and packets (Java:
 //! `QuorumPeer.configFromString`).
 
-use proto::quorum::QuorumConfig;
 use proto::zk::OpCode;
 
 use crate::quorum::View;
@@ -34,7 +33,5 @@ pub(super) fn transaction(zxid: i64, record: &[u8]) -> Result<Transaction, Strin
 }
 
 pub(super) fn view(source: &str, text: &[u8]) -> Result<View, String> {
-    QuorumConfig::from_text(source, text, true)
-        .map(View::new)
-        .map_err(|error| error.to_string())
+    View::parse(source, text, true).map_err(|error| error.to_string())
 }

@@ -1,32 +1,117 @@
 //! A server that leads (Java: `Leader`).
+//!
+//! All its answers come from what it was told: packets of learners, completions of the disk, the
+//! server's transactions. Between two calls everything that it has committed is in the database.
+
+mod broadcast;
+mod discovery;
+mod follower;
+mod proposal;
+mod quorum;
+mod status;
+mod sync;
+mod sync_plan;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use proto::quorum::QuorumPacket;
-use std::net::SocketAddr;
 
 use crate::core::io::{DiskDone, Now};
 use crate::quorum::View;
+use crate::store::epochs::Epoch;
 use crate::tree::Database;
 
+use super::event::Event;
 use super::io::{Effect, LinkId};
 use super::settings::{Settings, Start};
 
+use follower::{Follower, Stage};
+use proposal::Outstanding;
+use quorum::Views;
+pub use status::{LeaderStatus, LearnerStatus};
+
+/// How far this leader has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits for a quorum that tells what epochs it has accepted.
+    Discovering,
+    /// The new epoch is being written.
+    Accepting,
+    /// Waits for a quorum that accepts the new epoch.
+    Electing,
+    /// Waits for a quorum that has the leader's history.
+    Establishing,
+    Serving,
+    Over,
+}
+
 #[derive(Debug)]
 pub struct Leader {
-    pub settings: Settings,
-    pub start: Start,
+    settings: Settings,
+    start: Start,
+    views: Views,
+    phase: Phase,
+    /// the new epoch, as far as it is known while discovering
+    epoch: i64,
+    began_us: u64,
+    /// until when this phase has to end
+    deadline_us: Option<u64>,
+    /// have told which epoch they accepted
+    connecting: BTreeSet<i64>,
+    /// have accepted the new one
+    electing: BTreeSet<i64>,
+    /// have the leader's history on their disks
+    established: BTreeSet<i64>,
+    learners: BTreeMap<LinkId, Follower>,
+    outstanding: Outstanding,
+    last_proposed: i64,
+    last_committed: i64,
+    /// a reconfiguration has made another server the leader
+    resigned: bool,
+    /// `sync` requests that wait for a proposal to be committed
+    pending_syncs: VecDeque<(i64, LinkId)>,
+    ticks: u64,
+    /// half ticks are odd
+    half_tick: bool,
+    next_half_us: u64,
 }
 
 impl Leader {
     /// The quorum port should be open from here on.
     pub fn new(settings: Settings, start: Start, now: Now, out: &mut Vec<Effect>) -> Self {
-        let _ = (now, out);
-        Self { settings, start }
+        let mut leader = Self {
+            views: Views::new(start.active.clone(), start.last_seen.clone()),
+            phase: Phase::Discovering,
+            epoch: start.accepted_epoch + 1,
+            began_us: now.mono_us,
+            deadline_us: Some(now.mono_us + settings.ticks_us(settings.init_limit)),
+            connecting: BTreeSet::new(),
+            electing: BTreeSet::new(),
+            established: BTreeSet::new(),
+            learners: BTreeMap::new(),
+            outstanding: Outstanding::default(),
+            last_proposed: 0,
+            last_committed: 0,
+            resigned: false,
+            pending_syncs: VecDeque::new(),
+            ticks: 0,
+            half_tick: false,
+            next_half_us: 0,
+            settings,
+            start,
+        };
+        leader.connecting(leader.start.me, leader.start.accepted_epoch, out);
+        leader
     }
 
     /// A learner has connected.
     pub fn accepted(&mut self, link: LinkId, peer: SocketAddr, now: Now) {
-        let _ = (link, peer, now);
+        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
+        let ticks = self.ticks + self.settings.init_limit + self.settings.sync_limit;
+        self.learners
+            .insert(link, Follower::new(peer, deadline, ticks));
     }
 
     pub fn packet(
@@ -37,23 +122,63 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) {
-        let _ = (link, packet, db, now, out);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return;
+        };
+        if self.phase == Phase::Over {
+            return;
+        }
+        learner.received += 1;
+        let done = match learner.stage {
+            Stage::Greeting => self.greeting(link, &packet, now, out),
+            Stage::Informed => self.ack_epoch(link, &packet, db, now, out),
+            Stage::Syncing => self.ack_new_leader(link, &packet, now, out),
+            Stage::Active => self.broadcast_packet(link, &packet, now, out),
+            Stage::Known | Stage::Elected { .. } | Stage::ReadingLog { .. } | Stage::Synced => {
+                Err(format!("it sent {:?} before it was its turn", packet.kind))
+            }
+        };
+        if let Err(reason) = done {
+            self.close(link, reason, out);
+        }
     }
 
     /// The connection is closed or broken. No answer to an `Effect::Close` is needed.
-    pub fn gone(&mut self, link: LinkId, out: &mut Vec<Effect>) {
-        let _ = (link, out);
+    pub fn gone(&mut self, link: LinkId, reason: &str, out: &mut Vec<Effect>) {
+        self.forget(link, reason.to_owned(), out);
+    }
+
+    /// `EpochWritten`, `Logged` and `LogRead`; others mean nothing to a leader.
+    pub fn disk(&mut self, done: DiskDone, db: &Database, now: Now, out: &mut Vec<Effect>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        match done {
+            DiskDone::EpochWritten { which, value } if value == self.epoch => {
+                match (which, self.phase) {
+                    (Epoch::Accepted, Phase::Accepting) => self.epoch_accepted(db, now, out),
+                    (Epoch::Current, Phase::Establishing) => {
+                        self.established.insert(self.start.me);
+                        self.check_established(now, out);
+                    }
+                    _ => {}
+                }
+            }
+            DiskDone::Logged { zxid } => self.logged(zxid.0, out),
+            DiskDone::LogRead { link, records } => self.log_read(link, &records, db, now, out),
+            _ => {}
+        }
     }
 
     /// The last byte of a `SendSnapshot` has been written: from here on the learner is expected to
     /// answer within `initLimit`.
     pub fn snapshot_sent(&mut self, link: LinkId, now: Now) {
-        let _ = (link, now);
-    }
-
-    /// `EpochWritten`, `Flushed`, `Logged` and `LogRead`; others mean nothing to a leader.
-    pub fn disk(&mut self, done: DiskDone, db: &Database, now: Now, out: &mut Vec<Effect>) {
-        let _ = (done, db, now, out);
+        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
+        if let Some(learner) = self.learners.get_mut(&link) {
+            if learner.stage == Stage::Syncing {
+                learner.deadline_us = Some(deadline);
+            }
+        }
     }
 
     /// The server has made a transaction and `DiskOrder::Append` is ordered. `config`: the new
@@ -66,25 +191,67 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) {
-        let _ = (zxid, record, config, now, out);
-    }
-
-    /// The server's answer to `Effect::Revalidate`.
-    pub fn revalidated(&mut self, link: LinkId, session: i64, valid: bool, out: &mut Vec<Effect>) {
-        let _ = (link, session, valid, out);
-    }
-
-    /// That server is looking for a leader, as a notification says (Java: `reportLookingSid`).
-    pub fn looking(&mut self, server: i64, now: Now, out: &mut Vec<Effect>) {
-        let _ = (server, now, out);
+        if self.phase == Phase::Serving {
+            self.propose(zxid, record, config, now, out);
+        }
     }
 
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let _ = (now, out);
+        if self.deadline_us.is_some_and(|at| at <= now.mono_us) {
+            let reason = self.late();
+            return self.abandon(reason, out);
+        }
+        let late: Vec<LinkId> = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| learner.deadline_us.is_some_and(|at| at <= now.mono_us))
+            .map(|(&link, _)| link)
+            .collect();
+        for link in late {
+            let reason = "it has been silent for too long, or the quorum has not formed in time";
+            self.close(link, reason.to_owned(), out);
+        }
+        if self.phase == Phase::Serving && self.next_half_us <= now.mono_us {
+            self.half_tick(now, out);
+        }
     }
 
     /// In microseconds of `Now::mono_us`.
     pub fn next_deadline(&self) -> Option<u64> {
-        None
+        let half = (self.phase == Phase::Serving).then_some(self.next_half_us);
+        let learners = self.learners.values().filter_map(|l| l.deadline_us);
+        learners.chain(half).chain(self.deadline_us).min()
+    }
+
+    /// Closes a learner's connection for what it did, or did not.
+    fn close(&mut self, link: LinkId, reason: String, out: &mut Vec<Effect>) {
+        if self.learners.contains_key(&link) {
+            out.push(Effect::Close { link });
+            self.forget(link, reason, out);
+        }
+    }
+
+    fn forget(&mut self, link: LinkId, reason: String, out: &mut Vec<Effect>) {
+        let Some(learner) = self.learners.remove(&link) else {
+            return;
+        };
+        self.pending_syncs.retain(|&(_, waiting)| waiting != link);
+        out.push(Effect::Say(Event::LearnerClosed {
+            server: learner.server,
+            peer: learner.peer,
+            reason,
+        }));
+    }
+
+    fn abandon(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        self.phase = Phase::Over;
+        self.deadline_us = None;
+        for link in std::mem::take(&mut self.learners).into_keys() {
+            out.push(Effect::Close { link });
+        }
+        out.push(Effect::Abandon { reason });
     }
 }

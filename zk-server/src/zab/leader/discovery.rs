@@ -1,0 +1,259 @@
+//! From the election to a quorum that has accepted the new epoch (Java: `getEpochToPropose`,
+//! `waitForEpochAck`, first half of `LearnerHandler.run`).
+//!
+//! The new epoch is on this server's disk before anyone is told of it.
+
+use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
+use proto::quorum::{PacketType, QuorumPacket};
+
+use crate::config::Role;
+use crate::core::io::{DiskOrder, LinkId, Now};
+use crate::store::epochs::Epoch;
+use crate::tree::Database;
+use crate::zab::event::Event;
+use crate::zab::io::Effect;
+use crate::zab::zxid::epoch_of;
+
+use super::follower::Stage;
+use super::{Leader, Phase};
+
+/// A zxid has 31 bits for it.
+const MAX_EPOCH: i64 = i32::MAX as i64;
+
+impl Leader {
+    /// The first packet of a learner.
+    pub(super) fn greeting(
+        &mut self,
+        link: LinkId,
+        packet: &QuorumPacket,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        let role = match packet.kind {
+            PacketType::FollowerInfo => Role::Participant,
+            PacketType::ObserverInfo => Role::Observer,
+            kind => {
+                return Err(format!(
+                    "First packet {kind:?} is not FOLLOWERINFO or OBSERVERINFO!"
+                ));
+            }
+        };
+        let info = LearnerInfo::read(packet);
+        let server = match info.server {
+            Some(server) if info.protocol >= PROTOCOL_VERSION => server,
+            _ => return Err("it is older than 3.4, which is not supported".to_owned()),
+        };
+        if server == self.start.me {
+            return Err(format!(
+                "it calls itself server {server}, as this server does: two servers have the same myid"
+            ));
+        }
+        let version = self.views.active.version();
+        if info.config_version.is_some_and(|theirs| theirs > version) {
+            return Err(
+                "Follower is ahead of the leader (has a later activated configuration)".to_owned(),
+            );
+        }
+        let accepted_epoch = epoch_of(packet.zxid);
+        if !(-1..MAX_EPOCH).contains(&accepted_epoch) {
+            return Err(format!(
+                "it accepted epoch {accepted_epoch}, which can't be"
+            ));
+        }
+        // The older connection is one that this server has not seen break.
+        let same = |l: &super::Follower| l.server == Some(server);
+        let older = self.learners.iter().find(|&(_, learner)| same(learner));
+        if let Some((&older, _)) = older {
+            let reason = format!("server {server} has connected again");
+            self.close(older, reason, out);
+        }
+        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.server = Some(server);
+            learner.role = role;
+            learner.stage = Stage::Known;
+            learner.deadline_us = Some(deadline);
+            let peer = learner.peer;
+            out.push(Effect::Say(Event::LearnerConnected { server, peer, role }));
+        }
+        match self.phase {
+            Phase::Discovering => {
+                if self.views.active.is_voter(server) || accepted_epoch >= self.epoch {
+                    self.connecting(server, accepted_epoch, out);
+                }
+            }
+            Phase::Accepting => {}
+            _ => self.inform(link, now, out),
+        }
+        Ok(())
+    }
+
+    /// A server has told which epoch it accepted last: the new one is later than all.
+    pub(super) fn connecting(&mut self, server: i64, accepted: i64, out: &mut Vec<Effect>) {
+        self.epoch = self.epoch.max(accepted + 1);
+        if self.epoch > MAX_EPOCH {
+            let reason = format!("there is no epoch after {MAX_EPOCH}");
+            return self.abandon(reason, out);
+        }
+        if self.views.active.is_voter(server) {
+            self.connecting.insert(server);
+        }
+        let with_me = self.connecting.contains(&self.start.me);
+        if with_me && self.views.active.is_quorum(&self.connecting) {
+            self.phase = Phase::Accepting;
+            self.deadline_us = None;
+            out.push(Effect::Disk(DiskOrder::WriteEpoch {
+                which: Epoch::Accepted,
+                value: self.epoch,
+            }));
+        }
+    }
+
+    pub(super) fn epoch_accepted(&mut self, db: &Database, now: Now, out: &mut Vec<Effect>) {
+        self.phase = Phase::Electing;
+        self.set_deadline(now);
+        self.version_initial_config(out);
+        let known: Vec<LinkId> = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| learner.stage == Stage::Known)
+            .map(|(&link, _)| link)
+            .collect();
+        for link in known {
+            self.inform(link, now, out);
+        }
+        if self.views.active.is_voter(self.start.me) {
+            self.electing.insert(self.start.me);
+        }
+        self.check_elected(db, now, out);
+    }
+
+    /// A configuration that was only written in files gets a version that beats others of the kind
+    /// once it is established (ZOOKEEPER-1783).
+    fn version_initial_config(&mut self, out: &mut Vec<Effect>) {
+        let views = &mut self.views;
+        let initial = views.active.version() == 0 && views.last_seen.version() == 0;
+        if initial && self.settings.reconfig_enabled {
+            views.last_seen = views.active.with_version(self.epoch << 32);
+            out.push(Effect::Seen(views.last_seen.clone()));
+        }
+    }
+
+    fn inform(&mut self, link: LinkId, now: Now, out: &mut Vec<Effect>) {
+        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
+        let packet = QuorumPacket::leader_info(self.epoch);
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.stage = Stage::Informed;
+            learner.deadline_us = Some(deadline);
+            learner.sent += 1;
+            out.push(Effect::Send { link, packet });
+        }
+    }
+
+    pub(super) fn ack_epoch(
+        &mut self,
+        link: LinkId,
+        packet: &QuorumPacket,
+        db: &Database,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        if packet.kind != PacketType::AckEpoch {
+            return Err(format!("{:?} is not ACKEPOCH", packet.kind));
+        }
+        let epoch = packet.acked_epoch().map_err(|error| error.to_string())?;
+        let zxid = packet.zxid;
+        if zxid < 0 {
+            return Err(format!("its history ends at 0x{zxid:x}, which can't be"));
+        }
+        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
+        let Some(learner) = self.learners.get_mut(&link) else {
+            return Ok(());
+        };
+        learner.stage = Stage::Elected { zxid };
+        learner.deadline_us = Some(deadline);
+        let server = learner.server.unwrap_or_default();
+        if self.phase != Phase::Electing {
+            self.synchronize(link, zxid, db, now, out);
+            return Ok(());
+        }
+        if let Some(epoch) = epoch {
+            let (ours, last) = (self.start.current_epoch, self.start.last_zxid);
+            if (epoch, zxid) > (ours, last) {
+                return Err(format!(
+                    "Follower is ahead of the leader, leader summary: {ours} (current epoch), {last} (last zxid)"
+                ));
+            }
+            if self.views.active.is_voter(server) {
+                self.electing.insert(server);
+                self.check_elected(db, now, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on no leader of an older epoch can have a quorum, and this server's history holds
+    /// all that any quorum has committed.
+    fn check_elected(&mut self, db: &Database, now: Now, out: &mut Vec<Effect>) {
+        let with_me = self.electing.contains(&self.start.me);
+        if !with_me || !self.views.active.is_quorum(&self.electing) {
+            return;
+        }
+        self.phase = Phase::Establishing;
+        self.set_deadline(now);
+        out.push(Effect::Disk(DiskOrder::WriteEpoch {
+            which: Epoch::Current,
+            value: self.epoch,
+        }));
+        let elected: Vec<(LinkId, i64)> = self
+            .learners
+            .iter()
+            .filter_map(|(&link, learner)| match learner.stage {
+                Stage::Elected { zxid } => Some((link, zxid)),
+                _ => None,
+            })
+            .collect();
+        for (link, zxid) in elected {
+            self.synchronize(link, zxid, db, now, out);
+        }
+    }
+
+    /// That server is looking for a leader, as a notification says (Java: `reportLookingSid`).
+    pub fn looking(&mut self, server: i64, now: Now, out: &mut Vec<Effect>) {
+        let limit = self.settings.max_time_to_wait_for_epoch_ms;
+        let Ok(limit) = u64::try_from(limit) else {
+            return;
+        };
+        let waiting = self.phase == Phase::Discovering;
+        let late = now.mono_us.saturating_sub(self.began_us) > limit * 1000;
+        if waiting && late && self.views.votes_in_all(server) {
+            self.abandon("Quit leading due to voter changed mind.".to_owned(), out);
+        }
+    }
+
+    pub(super) fn set_deadline(&mut self, now: Now) {
+        let limit = self.settings.ticks_us(self.settings.init_limit);
+        self.deadline_us = Some(now.mono_us + limit);
+    }
+
+    /// Why a phase that has taken `initLimit` ends this role.
+    pub(super) fn late(&self) -> String {
+        match self.phase {
+            Phase::Discovering => "Timeout while waiting for epoch from quorum".to_owned(),
+            Phase::Electing => "Timeout while waiting for epoch to be acked by quorum".to_owned(),
+            _ => {
+                let synced = self.views.describe(&self.established);
+                let followers = self.learners.values().filter_map(|l| l.server);
+                let present = followers.chain([self.start.me]).collect();
+                let hint = if self.views.have_quorum(&present) {
+                    " Enough followers present. Perhaps the initTicks need to be increased."
+                } else {
+                    ""
+                };
+                format!(
+                    "Waiting for a quorum of followers, only synced with sids: [ {synced} ]{hint}"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A learner as its leader sees it (Java: `LearnerHandler`, `SyncLimitCheck`).
+
+use std::net::SocketAddr;
+
+use crate::config::Role;
+use crate::zab::event::Sync;
+
+/// What a learner has told so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// FOLLOWERINFO or OBSERVERINFO is next.
+    Greeting,
+    /// The epoch is not decided, or not written.
+    Known,
+    /// LEADERINFO is sent, ACKEPOCH is next.
+    Informed,
+    /// Has acknowledged the epoch, others have not yet. `zxid`: the end of its history.
+    Elected { zxid: i64 },
+    /// What it lacks is being read from the log.
+    ReadingLog { zxid: i64 },
+    /// NEWLEADER is sent, its ACK is next. From here on it gets proposals and commits.
+    Syncing,
+    /// Has acknowledged NEWLEADER, others have not yet.
+    Synced,
+    /// UPTODATE is sent.
+    Active,
+}
+
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub peer: SocketAddr,
+    /// `None` until it says who it is
+    pub server: Option<i64>,
+    pub role: Role,
+    pub stage: Stage,
+    /// until when it has to speak; `None` while it is not its turn
+    pub deadline_us: Option<u64>,
+    /// up to this tick it counts for the leader's quorum (Java: `tickOfNextAckDeadline`)
+    pub counts_until_tick: u64,
+    /// how it is brought up to date, until it is
+    pub sync: Option<Sync>,
+    pub acks: AckCheck,
+    pub received: u64,
+    pub sent: u64,
+    pub requests: u64,
+    /// the last zxid that was sent to it
+    pub last_zxid: i64,
+}
+
+impl Follower {
+    pub(super) fn new(peer: SocketAddr, deadline_us: u64, counts_until_tick: u64) -> Self {
+        Self {
+            peer,
+            server: None,
+            role: Role::Participant,
+            stage: Stage::Greeting,
+            deadline_us: Some(deadline_us),
+            counts_until_tick,
+            sync: None,
+            acks: AckCheck::default(),
+            received: 0,
+            sent: 0,
+            requests: 0,
+            last_zxid: -1,
+        }
+    }
+
+    /// Whether a snapshot is on its way to it.
+    pub(super) fn is_snap(&self) -> bool {
+        self.sync == Some(Sync::Snap)
+    }
+
+    /// Whether proposals, commits and informs go to it.
+    pub(super) fn forwarding(&self) -> bool {
+        matches!(self.stage, Stage::Syncing | Stage::Synced | Stage::Active)
+    }
+}
+
+/// How long the leader has been waiting for the ACK of a proposal: of one at a time, then of the
+/// latest (Java: `SyncLimitCheck`).
+#[derive(Debug, Default)]
+pub(super) struct AckCheck {
+    started: bool,
+    /// zxid, and when it was sent
+    current: Option<(i64, u64)>,
+    next: Option<(i64, u64)>,
+}
+
+impl AckCheck {
+    pub(super) fn start(&mut self) {
+        self.started = true;
+    }
+
+    pub(super) fn proposed(&mut self, zxid: i64, at_us: u64) {
+        if !self.started {
+            return;
+        }
+        if self.current.is_none() {
+            self.current = Some((zxid, at_us));
+        } else {
+            self.next = Some((zxid, at_us));
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, zxid: i64) {
+        let is = |waiting: Option<(i64, u64)>| waiting.is_some_and(|(other, _)| other == zxid);
+        if is(self.current) {
+            self.current = self.next.take();
+        } else if is(self.next) {
+            self.next = None;
+        }
+    }
+
+    /// Microseconds since the proposal was sent that is waited for.
+    pub(super) fn waiting_us(&self, now_us: u64) -> u64 {
+        self.current.map_or(0, |(_, at)| now_us.saturating_sub(at))
+    }
+}

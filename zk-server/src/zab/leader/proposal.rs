@@ -1,0 +1,96 @@
+//! Proposals that no quorum has logged yet (Java: `Leader.Proposal`, `outstandingProposals`).
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use proto::quorum::{PacketType, QuorumPacket};
+
+use crate::quorum::View;
+
+use super::quorum::Views;
+
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub zxid: i64,
+    pub record: Bytes,
+    /// a quorum of these has to log it
+    pub views: Views,
+    pub acks: BTreeSet<i64>,
+    /// the configuration that it brings
+    pub config: Option<View>,
+}
+
+impl Proposal {
+    pub(super) fn packet(&self) -> QuorumPacket {
+        QuorumPacket::with(PacketType::Proposal, self.zxid, self.record.clone())
+    }
+}
+
+/// In order and without holes: a leader gives zxids one by one.
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    proposals: VecDeque<Proposal>,
+    /// up to this zxid this server has logged them
+    logged: i64,
+}
+
+impl Outstanding {
+    pub(super) fn push(&mut self, proposal: Proposal) {
+        self.proposals.push_back(proposal);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.proposals.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.proposals.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Proposal> {
+        self.proposals.iter()
+    }
+
+    /// False when there is no such proposal.
+    pub(super) fn acknowledge(&mut self, server: i64, zxid: i64) -> bool {
+        let found = self
+            .index_of(zxid)
+            .and_then(|at| self.proposals.get_mut(at));
+        found.is_some_and(|proposal| proposal.acks.insert(server))
+    }
+
+    /// This server has logged everything up to `zxid`.
+    pub(super) fn logged(&mut self, me: i64, zxid: i64) {
+        let from = self.index_of(self.logged + 1).unwrap_or(0);
+        for proposal in self.proposals.iter_mut().skip(from) {
+            if proposal.zxid > zxid {
+                break;
+            }
+            proposal.acks.insert(me);
+        }
+        self.logged = self.logged.max(zxid);
+    }
+
+    /// What a server acknowledged before it was synchronised anew says nothing about its log now.
+    pub(super) fn withdraw(&mut self, server: i64) {
+        for proposal in &mut self.proposals {
+            proposal.acks.remove(&server);
+        }
+    }
+
+    /// The oldest one, when a quorum has logged it.
+    pub(super) fn pop_committed(&mut self) -> Option<Proposal> {
+        let oldest = self.proposals.front()?;
+        if oldest.views.have_quorum(&oldest.acks) {
+            self.proposals.pop_front()
+        } else {
+            None
+        }
+    }
+
+    fn index_of(&self, zxid: i64) -> Option<usize> {
+        let first = self.proposals.front()?.zxid;
+        let at = usize::try_from(zxid.checked_sub(first)?).ok()?;
+        (at < self.proposals.len()).then_some(at)
+    }
+}

@@ -1,0 +1,48 @@
+//! The active configuration and the one that may follow it: a quorum is one of both (Java:
+//! `SyncedLearnerTracker`).
+
+use std::collections::BTreeSet;
+
+use crate::quorum::View;
+
+#[derive(Debug, Clone)]
+pub(super) struct Views {
+    pub active: View,
+    pub last_seen: View,
+}
+
+impl Views {
+    pub(super) fn new(active: View, last_seen: View) -> Self {
+        Self { active, last_seen }
+    }
+
+    /// The one that is proposed, not active.
+    pub(super) fn pending(&self) -> Option<&View> {
+        (self.last_seen.version() > self.active.version()).then_some(&self.last_seen)
+    }
+
+    pub(super) fn have_quorum(&self, ids: &BTreeSet<i64>) -> bool {
+        self.active.is_quorum(ids) && self.pending().is_none_or(|view| view.is_quorum(ids))
+    }
+
+    /// Java: `hasSid`.
+    pub(super) fn votes_in_all(&self, id: i64) -> bool {
+        self.active.is_voter(id) && self.pending().is_none_or(|view| view.is_voter(id))
+    }
+
+    /// Java: `ackSetsToString`, as `java.util.HashSet` prints it.
+    pub(super) fn describe(&self, ids: &BTreeSet<i64>) -> String {
+        let set = |view: &View| {
+            let ids: Vec<String> = ids
+                .iter()
+                .filter(|&&id| view.is_voter(id))
+                .map(i64::to_string)
+                .collect();
+            format!("[{}]", ids.join(", "))
+        };
+        match self.pending() {
+            Some(pending) => format!("{},{}", set(&self.active), set(pending)),
+            None => set(&self.active),
+        }
+    }
+}

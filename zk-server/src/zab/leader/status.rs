@@ -1,0 +1,94 @@
+//! What operators are shown about a leader and its learners (Java: `LeaderBean`,
+//! `getLearnerHandlerInfo`, the gauges of `LeaderZooKeeperServer`).
+
+use std::net::SocketAddr;
+
+use crate::config::Role;
+
+use super::follower::{Follower, Stage};
+use super::{Leader, Phase};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnerStatus {
+    pub server: Option<i64>,
+    pub peer: SocketAddr,
+    pub role: Role,
+    /// it may serve, and was heard of in time
+    pub synced: bool,
+    pub received: u64,
+    pub sent: u64,
+    pub requests: u64,
+    pub last_zxid: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderStatus {
+    pub phase: Phase,
+    pub epoch: i64,
+    pub learners: Vec<LearnerStatus>,
+    /// without observers
+    pub synced_followers: usize,
+    /// followers that do not vote
+    pub synced_non_voting_followers: usize,
+    pub synced_observers: usize,
+    pub outstanding: usize,
+    pub pending_syncs: usize,
+    pub last_proposed: i64,
+    pub last_committed: i64,
+}
+
+impl Leader {
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The new epoch, once it is decided.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    pub fn status(&self) -> LeaderStatus {
+        let learners = self.learners.values();
+        let forwarding = |role| {
+            let all = self.learners.values();
+            all.filter(move |l| l.role == role && l.forwarding())
+        };
+        let votes = |l: &&Follower| l.server.is_some_and(|id| self.views.active.is_voter(id));
+        let followers = forwarding(Role::Participant).count();
+        LeaderStatus {
+            phase: self.phase,
+            epoch: self.epoch,
+            learners: learners.map(|l| self.learner_status(l)).collect(),
+            synced_followers: followers,
+            synced_non_voting_followers: followers
+                - forwarding(Role::Participant).filter(votes).count(),
+            synced_observers: forwarding(Role::Observer).count(),
+            outstanding: self.outstanding.len(),
+            pending_syncs: self.pending_syncs.len(),
+            last_proposed: self.last_proposed,
+            last_committed: self.last_committed,
+        }
+    }
+
+    /// Servers that are connected and in step: what a reconfiguration needs a quorum of.
+    pub fn synced_servers(&self) -> impl Iterator<Item = i64> + '_ {
+        let synced = |l: &&Follower| l.forwarding() && l.counts_until_tick >= self.ticks;
+        let followers = self.learners.values().filter(synced);
+        let followers = followers.filter(|l| l.role == Role::Participant);
+        let me = std::iter::once(self.start.me);
+        followers.filter_map(|l| l.server).chain(me)
+    }
+
+    fn learner_status(&self, learner: &Follower) -> LearnerStatus {
+        LearnerStatus {
+            server: learner.server,
+            peer: learner.peer,
+            role: learner.role,
+            synced: learner.stage == Stage::Active && learner.counts_until_tick >= self.ticks,
+            received: learner.received,
+            sent: learner.sent,
+            requests: learner.requests,
+            last_zxid: learner.last_zxid,
+        }
+    }
+}

@@ -3,8 +3,9 @@
 //! for one. Sends nothing itself and reads no clock.
 //!
 //! Where it differs from Java on purpose: a round is decided without waiting for better votes when
-//! none can come, all other voters having voted alike or being out of reach; the interval between
-//! notifications does not start over with each message that comes in.
+//! none can come, all other voters having voted alike or being out of reach; the decision is told to
+//! the voters, so that no vote of before stays on its way to a server that was away; the interval
+//! between notifications does not start over with each message that comes in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,13 +167,17 @@ impl Election {
         self.state
     }
 
-    /// The network knows that a server does not run (its host refuses connections), or runs again.
+    /// The network knows that a server does not run (its host refuses connections), or has a new
+    /// connection with it.
     pub fn out_of_reach(&mut self, server: i64, gone: bool, now: Now, out: &mut Vec<Effect>) {
-        match gone {
-            true => self.out_of_reach.insert(server),
-            false => self.out_of_reach.remove(&server),
-        };
-        self.count(now, out);
+        if gone {
+            self.out_of_reach.insert(server);
+            return self.count(now, out);
+        }
+        self.out_of_reach.remove(&server);
+        if self.round > 0 && server != self.me && self.is_voter(server) {
+            self.send(server, out);
+        }
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
@@ -342,6 +347,9 @@ impl Election {
             vote,
             state: self.state,
         });
+        if self.state != PeerState::Observing {
+            self.send_all(out);
+        }
     }
 
     fn state_under(&self, leader: i64) -> PeerState {

@@ -81,6 +81,7 @@ fn a_late_server_joins_who_leads_even_with_a_longer_log() {
     table.start(1, 1, 1);
     table.start(2, 1, 1);
     table.decide(1000);
+    table.run_for(10);
     for id in [1, 2] {
         table.with(id, |e, _, _| e.set_epoch(2));
     }
@@ -310,6 +311,7 @@ fn a_designated_leader_needs_no_election() {
         table.start(id, 1, 1);
     }
     table.decide(1000);
+    table.run_for(10);
     let states = [1, 2, 3].map(|id| {
         let mut state = PeerState::Looking;
         table.with(id, |e, _, _| state = e.designate(2, 5));

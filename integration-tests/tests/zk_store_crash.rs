@@ -129,7 +129,12 @@ struct History {
 }
 
 fn open(disk: &SimDisk) -> Result<(Store, State, Recovered), StoreError> {
+    open_with(disk, true)
+}
+
+fn open_with(disk: &SimDisk, force_sync: bool) -> Result<(Store, State, Recovered), StoreError> {
     let config = StoreConfig {
+        force_sync,
         pre_alloc: 8192,
         log_size_limit: Some(20_000),
         ..StoreConfig::new("/data")
@@ -322,4 +327,19 @@ fn a_slow_sync_is_reported() {
     assert_eq!(done.elapsed, Duration::from_secs(3));
     assert!(store.was_slow(&done));
     assert_eq!(store.stats().slow_syncs, 1);
+}
+
+#[test]
+fn without_force_sync_nothing_is_synced_and_power_cuts_lose_it() {
+    for force_sync in [true, false] {
+        let disk = SimDisk::new(3);
+        let (mut store, ..) = open_with(&disk, force_sync).unwrap();
+        store.append(Zxid(1), &record(&mut Rng::new(3), 1)).unwrap();
+        let done = store.sync().unwrap();
+        assert_eq!(done.zxid, Some(Zxid(1)), "it is answered");
+        drop(store);
+        disk.power_cycle();
+        let (_, state, _) = open(&disk).unwrap();
+        assert_eq!(state.zxid == 1, force_sync);
+    }
 }

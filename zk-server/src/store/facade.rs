@@ -273,7 +273,7 @@ fn prepare_dir(
         if !autocreate {
             return Err(StoreError::Datadir(format!(
                 "Missing {what} directory {shown}, automatic data directory creation is disabled \
-                 (zookeeper.datadir.autocreate is false). Please create this directory manually."
+                 (zookeeper.datadir.autocreate is false). Please create this directory manually"
             )));
         }
         make_dir(disk, dir).map_err(|e| {

@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Float, Int, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const ONE_LAYER: &str = "there is one network layer here, an event loop on tokio";
 const TLS: &str = "TLS for clients is not served yet: take the line out, or keep Java for it";
 const BUCKET: &str = "connections_over_the_tokens_are_closed";
@@ -34,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "length of the queue of connections not yet accepted; -1: what the system allows (50 in Java)",
     )
-    .held_by(SETTINGS),
+    .held_by("the_backlog_bounds_connections_not_yet_accepted"),
     Key::cfg(
         "secureClientPort",
         Int,
@@ -66,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "basic unit of time in milliseconds",
     )
-    .held_by(SETTINGS),
+    .held_by("session_timeouts_follow_tick_and_limits"),
     Key::cfg(
         "minSessionTimeout",
         Int,
@@ -74,7 +73,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.3",
         "shortest session timeout in milliseconds; -1: 2 ticks",
     )
-    .held_by(SETTINGS),
+    .held_by("session_timeouts_follow_tick_and_limits"),
     Key::cfg(
         "maxSessionTimeout",
         Int,
@@ -82,7 +81,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.3",
         "longest session timeout in milliseconds; -1: 20 ticks",
     )
-    .held_by(SETTINGS),
+    .held_by("session_timeouts_follow_tick_and_limits"),
     Key::cfg(
         "maxClientCnxns",
         Int,
@@ -106,7 +105,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6.1",
         "TCP keep-alive on connections of clients",
     )
-    .held_by(SETTINGS),
+    .held_by("keep_alive_is_set_on_clients_sockets"),
     Key::prop(
         "nio.sessionlessCnxnTimeout",
         Int,

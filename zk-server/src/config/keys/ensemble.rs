@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Int, Long, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const QUORUM: &str = "an_ensemble_is_refused_with_its_line";
 
 pub(super) const KEYS: &[Key] = &[
@@ -40,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.3",
         "the reconfig request",
     )
-    .held_by(SETTINGS),
+    .held_by("reconfig_of_a_server_alone"),
     Key::cfg(
         "version",
         Text,
@@ -391,7 +390,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4",
         "serve reads while there is no quorum; isro is answered",
     )
-    .held_by(SETTINGS),
+    .held_by("isro_is_answered_where_read_only_mode_is_on"),
     Key::bare(
         "leader.nodelay",
         Bool,

@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Float, Int, Long, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const BATCHES: &str = "the log thread writes all that waits and syncs once, without a delay";
 
 pub(super) const KEYS: &[Key] = &[
@@ -14,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "folder of the snapshots, and of the log unless dataLogDir is set",
     )
-    .held_by(SETTINGS),
+    .held_by("data_and_log_lie_in_their_folders"),
     Key::cfg(
         "dataLogDir",
         Text,
@@ -22,7 +21,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "folder of the transaction log",
     )
-    .held_by(SETTINGS),
+    .held_by("data_and_log_lie_in_their_folders"),
     Key::prop(
         "preAllocSize",
         Long,
@@ -30,7 +29,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "kilobytes by which the log file grows",
     )
-    .held_by(SETTINGS),
+    .held_by("data_and_log_lie_in_their_folders"),
     Key::prop(
         "snapCount",
         Int,
@@ -38,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "transactions between snapshots, randomized between half and all of it",
     )
-    .held_by(SETTINGS),
+    .held_by("snapshots_and_logs_follow_their_limits"),
     Key::prop(
         "snapSizeLimitInKb",
         Long,
@@ -46,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "kilobytes of log between snapshots",
     )
-    .held_by(SETTINGS),
+    .held_by("snapshots_and_logs_follow_their_limits"),
     Key::prop(
         "txnLogSizeLimitInKb",
         Long,
@@ -54,7 +53,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.5",
         "kilobytes after which a new log file starts",
     )
-    .held_by(SETTINGS),
+    .held_by("snapshots_and_logs_follow_their_limits"),
     Key::prop(
         "commitLogCount",
         Int,
@@ -78,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "no: a write is answered before it is on disk",
     )
-    .held_by(SETTINGS),
+    .held_by("without_force_sync_nothing_is_synced_and_power_cuts_lose_it"),
     Key::prop(
         "fsync.warningthresholdms",
         Long,
@@ -86,7 +85,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.3.4",
         "milliseconds after which a slow fsync is warned about",
     )
-    .held_by(SETTINGS),
+    .held_by("a_slow_sync_is_reported"),
     Key::prop(
         "datadir.autocreate",
         Bool,
@@ -94,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.1",
         "make a missing data folder",
     )
-    .held_by(SETTINGS),
+    .held_by("folders_are_made_and_logs_trusted_only_where_that_is_allowed"),
     Key::prop(
         "db.autocreate",
         Bool,
@@ -102,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.4",
         "start with an empty tree when there is none",
     )
-    .held_by(SETTINGS),
+    .held_by("an_empty_folder_counts_only_with_initialize_or_autocreate"),
     Key::prop(
         "snapshot.trust.empty",
         Bool,
@@ -110,7 +109,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.5",
         "start from log files alone when no snapshot is there",
     )
-    .held_by(SETTINGS),
+    .held_by("folders_are_made_and_logs_trusted_only_where_that_is_allowed"),
     Key::prop(
         "snapshot.compression.method",
         Text,
@@ -118,7 +117,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "gz or snappy",
     )
-    .held_by(SETTINGS),
+    .held_by("snapshots_are_compressed_as_asked"),
     Key::prop(
         "serializeLastProcessedZxid.enabled",
         Bool,
@@ -126,7 +125,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.9",
         "snapshots end with the last processed zxid",
     )
-    .held_by(SETTINGS),
+    .held_by("digests_trailers_and_lists_are_written_where_they_are_on"),
     Key::prop(
         "digest.enabled",
         Bool,
@@ -134,7 +133,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "digest of the tree in log and snapshots",
     )
-    .held_by(SETTINGS),
+    .held_by("digests_trailers_and_lists_are_written_where_they_are_on"),
     Key::prop(
         "closeSessionTxn.enabled",
         Bool,
@@ -142,7 +141,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "closeSession transactions list the ephemerals they remove",
     )
-    .held_by(SETTINGS),
+    .held_by("digests_trailers_and_lists_are_written_where_they_are_on"),
     Key::cfg(
         "autopurge.snapRetainCount",
         Int,
@@ -150,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4",
         "snapshots that a purge keeps, at least 3",
     )
-    .held_by(SETTINGS),
+    .held_by("autopurge_keeps_the_newest_snapshots_and_their_logs"),
     Key::cfg(
         "autopurge.purgeInterval",
         Int,
@@ -158,7 +157,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4",
         "hours between purges; 0: off",
     )
-    .held_by(SETTINGS),
+    .held_by("autopurge_keeps_the_newest_snapshots_and_their_logs"),
     Key::prop(
         "flushDelay",
         Long,

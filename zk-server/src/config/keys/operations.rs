@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Int, Long, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const NO_JVM: &str = "there is no JVM here whose pauses could be watched";
 const JMX: &str = "there is no JMX here";
 const ADMIN_TLS: &str = "TLS on the AdminServer is not served yet: take the line out";
@@ -24,7 +23,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "false: no AdminServer",
     )
-    .held_by(SETTINGS),
+    .held_by("the_admin_server_follows_its_keys"),
     Key::prop(
         "admin.serverAddress",
         Text,
@@ -48,7 +47,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "milliseconds after which an idle connection to the AdminServer is closed",
     )
-    .held_by(SETTINGS),
+    .held_by("the_admin_server_follows_its_keys"),
     Key::prop(
         "admin.commandURL",
         Text,
@@ -56,7 +55,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "where the AdminServer's commands begin",
     )
-    .held_by(SETTINGS),
+    .held_by("the_admin_server_follows_its_keys"),
     Key::prop(
         "admin.httpVersion",
         Int,
@@ -144,7 +143,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "export metrics of the process as well",
     )
-    .held_by(SETTINGS),
+    .held_by("figures_of_the_process_are_left_out_when_asked"),
     Key::cfg(
         "metricsProvider.numWorkerThreads",
         Int,

@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Float, Int, Long, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const NO_CACHE: &str = "answers are encoded straight from the tree; there is no cache to size";
 const COMPACT: &str = "there is one, compact, way to keep watches";
 const ONE_CORE: &str = "one thread owns the tree; there are no commit workers";
@@ -17,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "requests in the server at which reading from clients stops",
     )
-    .held_by(SETTINGS),
+    .held_by("reading_stops_at_the_global_limit_of_requests"),
     Key::prop(
         "request_throttle_max_requests",
         Int,
@@ -25,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "outstanding requests at which new ones wait; 0: no limit",
     )
-    .held_by(SETTINGS),
+    .held_by("the_throttle_holds_writes_back_in_order"),
     Key::prop(
         "request_throttle_stall_time",
         Int,
@@ -73,7 +72,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6.3",
         "milliseconds after which a request that waited is answered with ThrottledOp; 0: never",
     )
-    .held_by(SETTINGS),
+    .held_by("what_waited_for_the_throttle_is_answered_with_throttled_op"),
     Key::prop(
         "largeRequestMaxBytes",
         Int,
@@ -81,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "bytes of large requests in the server at a time",
     )
-    .held_by(SETTINGS),
+    .held_by("large_requests_together_have_a_limit"),
     Key::prop(
         "largeRequestThreshold",
         Int,
@@ -89,7 +88,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "bytes from which a request is large; -1: none is",
     )
-    .held_by(SETTINGS),
+    .held_by("large_requests_together_have_a_limit"),
     Key::prop(
         "enableEagerACLCheck",
         Bool,
@@ -105,9 +104,11 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "refuse writes over a hard quota",
     )
-    .held_by(SETTINGS),
-    Key::prop("skipACL", Text, "no", "3.0", "yes: no ACL is checked").held_by(SETTINGS),
-    Key::prop("extendedTypesEnabled", Bool, "false", "3.5.4", "TTL nodes").held_by(SETTINGS),
+    .held_by("quotas_are_counted_and_hard_ones_enforced"),
+    Key::prop("skipACL", Text, "no", "3.0", "yes: no ACL is checked")
+        .held_by("no_acl_is_checked_when_they_are_skipped"),
+    Key::prop("extendedTypesEnabled", Bool, "false", "3.5.4", "TTL nodes")
+        .held_by("containers_and_ttl_nodes_go_away"),
     Key::prop(
         "emulate353TTLNodes",
         Bool,
@@ -115,7 +116,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.4",
         "read TTL nodes as 3.5.3 wrote them",
     )
-    .held_by(SETTINGS),
+    .held_by("marks"),
     Key::bare(
         "znode.container.checkIntervalMs",
         Int,
@@ -123,7 +124,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.1",
         "milliseconds between checks of container and TTL nodes",
     )
-    .held_by(SETTINGS),
+    .held_by("containers_are_looked_at_and_deleted_at_their_pace"),
     Key::bare(
         "znode.container.maxPerMinute",
         Int,
@@ -131,7 +132,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.1",
         "container and TTL nodes that are deleted in a minute",
     )
-    .held_by(SETTINGS),
+    .held_by("containers_are_looked_at_and_deleted_at_their_pace"),
     Key::bare(
         "znode.container.maxNeverUsedIntervalMs",
         Long,
@@ -139,7 +140,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds after which a container that never had a child is deleted; 0: never",
     )
-    .held_by(SETTINGS),
+    .held_by("containers_are_looked_at_and_deleted_at_their_pace"),
     Key::prop(
         "maxResponseCacheSize",
         Int,

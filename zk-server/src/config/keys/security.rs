@@ -3,7 +3,6 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Int, Long, Text};
 
-const SETTINGS: &str = "effective_keys_reach_the_settings";
 const NO_TLS: &str = "it only counts with TLS, which is not served";
 const NO_SASL: &str = "it only counts with SASL, which is not served";
 const CLIENT: &str = "clients read it, a server does not";
@@ -25,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "the digest scheme",
     )
-    .held_by(SETTINGS),
+    .held_by("digest_and_super_follow_their_keys"),
     Key::prop(
         "DigestAuthenticationProvider.superDigest",
         Text,
@@ -33,7 +32,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.2",
         "user:hash of the super user",
     )
-    .held_by(SETTINGS),
+    .held_by("digest_and_super_follow_their_keys"),
     Key::prop(
         "DigestAuthenticationProvider.digestAlg",
         Text,
@@ -41,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "hash of the digest scheme",
     )
-    .held_by(SETTINGS),
+    .held_by("digest_and_super_follow_their_keys"),
     Key::prop(
         "IPAuthenticationProvider.usexforwardedfor",
         Bool,

@@ -313,3 +313,133 @@ fn no_record_is_longer_than_java_reads() {
     assert_eq!(w.children(&mut c, "/", false).unwrap(), ["zookeeper"]);
     w.check_log();
 }
+
+/// Containers below `/`, and what is left of them after each of `seconds`.
+fn left_after(settings: Settings, seconds: &[u64]) -> Vec<usize> {
+    let mut w = World::with(Settings {
+        max_session_timeout_ms: 10_000_000,
+        ..settings
+    });
+    let conn = w.open();
+    w.send(conn, &[World::connect_frame(0, &[], 10_000_000, 0)]);
+    w.take(conn);
+    let mut c = Client {
+        conn,
+        session: 0,
+        password: vec![],
+        timeout: 0,
+        xid: 0,
+    };
+    for i in 0..30 {
+        let path = format!("/used{i}");
+        let create = create_body(&path, 4);
+        w.call(&mut c, OpCode::CreateContainer, &create)
+            .ok()
+            .unwrap();
+        w.create(&mut c, &format!("{path}/x"), 0).unwrap();
+        w.delete(&mut c, &format!("{path}/x"), -1).unwrap();
+    }
+    let create = create_body("/unused", 4);
+    w.call(&mut c, OpCode::CreateContainer, &create)
+        .ok()
+        .unwrap();
+    let mut left = Vec::new();
+    for &seconds in seconds {
+        w.pass(seconds * 1000);
+        left.push(w.children(&mut c, "/", false).unwrap().len() - 1);
+    }
+    left
+}
+
+#[test]
+fn containers_are_looked_at_and_deleted_at_their_pace() {
+    let settings = |interval, per_minute, never_used| Settings {
+        container_check_interval_ms: interval,
+        container_max_per_minute: per_minute,
+        container_max_never_used_ms: never_used,
+        ..Settings::default()
+    };
+    assert_eq!(left_after(settings(5_000, 10_000, 0), &[4, 2]), [31, 1]);
+    assert_eq!(left_after(settings(20_000, 10_000, 0), &[19, 2]), [31, 1]);
+    // Six in a minute: one at once, and one every ten seconds.
+    assert_eq!(
+        left_after(settings(5_000, 6, 0), &[6, 10, 20]),
+        [30, 29, 27]
+    );
+    assert_eq!(left_after(settings(5_000, 10_000, 7_000), &[6, 5]), [1, 0]);
+}
+
+#[test]
+fn reading_stops_at_the_global_limit_of_requests() {
+    let mut w = World::with(Settings {
+        global_outstanding_limit: 3,
+        ..Settings::default()
+    });
+    let mut c = w.client();
+    w.auto_sync = false;
+    for (i, paused) in [(0, false), (1, false), (2, false), (3, true)] {
+        let create = c.frame(OpCode::Create, &create_body(&format!("/n{i}"), 0));
+        w.send(c.conn, &[create]);
+        assert_eq!(w.paused.contains(&c.conn), paused, "{i}");
+    }
+    w.sync();
+    assert!(w.paused.is_empty());
+}
+
+#[test]
+fn what_waited_for_the_throttle_is_answered_with_throttled_op() {
+    let mut w = World::with(Settings {
+        throttle_max_requests: 1,
+        throttled_op_wait_ms: 500,
+        ..Settings::default()
+    });
+    let mut c = w.client();
+    w.auto_sync = false;
+    let frames: Vec<_> = (0..3)
+        .map(|i| c.frame(OpCode::Create, &create_body(&format!("/n{i}"), 0)))
+        .collect();
+    w.send(c.conn, &frames);
+    w.pass(600);
+    w.sync();
+    let replies = w.replies(c.conn);
+    let errors: Vec<i32> = replies.iter().map(|reply| reply.err).collect();
+    let throttled = ErrorCode::ThrottledOp.code();
+    assert_eq!(errors, [0, throttled, throttled]);
+    assert_eq!(w.server.stats().throttled_ops, 2);
+}
+
+#[test]
+fn large_requests_together_have_a_limit() {
+    let mut w = World::with(Settings {
+        large_request_threshold: Some(100),
+        large_request_max_bytes: 1000,
+        ..Settings::default()
+    });
+    let mut c = w.client();
+    w.create(&mut c, "/a", 0).unwrap();
+    let (second, third) = (w.client().conn, w.client().conn);
+    w.auto_sync = false;
+    let set = |len: usize| {
+        let data = vec![7; len];
+        SetDataRequest {
+            path: "/a",
+            data: Some(&data),
+            version: -1,
+        }
+        .to_vec()
+    };
+    let small: Vec<_> = (0..50)
+        .map(|_| c.frame(OpCode::SetData, &set(10)))
+        .collect();
+    w.send(c.conn, &small);
+    let large = c.frame(OpCode::SetData, &set(600));
+    w.send(c.conn, &[large.clone()]);
+    assert!(w.closed.is_empty());
+    w.send(second, &[large.clone()]);
+    assert_eq!(w.closed, [second]);
+    assert_eq!(w.server.stats().large_requests_rejected, 1);
+    // Their bytes are given back with the answer.
+    w.sync();
+    w.send(third, &[large]);
+    assert_eq!(w.closed, [second]);
+}

@@ -51,7 +51,18 @@ impl<'a> LogRecord<'a> {
                 r = at_body;
                 Body::CreateV0(CreateTxnV0::read(&mut r)?)
             }
-            Err(ReadError::Truncated { .. }) if header.op == OpCode::CloseSession.code() => {
+            // Without a list the digest may stand there, which can look like one of no paths.
+            Err(_) if header.op == OpCode::CloseSession.code() => {
+                r = at_body;
+                Body::CloseSession(None)
+            }
+            Ok(Body::CloseSession(Some(list)))
+                if !list
+                    .paths_to_delete
+                    .iter()
+                    .all(|path| path.starts_with('/')) =>
+            {
+                r = at_body;
                 Body::CloseSession(None)
             }
             body => body?,
@@ -140,11 +151,21 @@ mod tests {
                 paths_to_delete: vec!["/a", "/b"],
             }),
         ] {
-            round_trip(&LogRecord {
-                header: header(OpCode::CloseSession),
-                body: Body::CloseSession(body),
-                digest: None,
-            });
+            for tree_digest in [
+                None,
+                Some(0x1234_5678_9abc_def0),
+                Some(5),
+                Some(u32::MAX.into()),
+            ] {
+                round_trip(&LogRecord {
+                    header: header(OpCode::CloseSession),
+                    body: Body::CloseSession(body.clone()),
+                    digest: tree_digest.map(|tree_digest| TxnDigest {
+                        version: 2,
+                        tree_digest,
+                    }),
+                });
+            }
         }
     }
 

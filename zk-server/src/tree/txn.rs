@@ -152,7 +152,10 @@ impl<'a> Body<'a> {
             OpCode::CreateSession => Self::CreateSession { timeout: r.i32()? },
             OpCode::CloseSession => {
                 let start = *r;
-                let paths = Jute::read(r).ok();
+                // Without a list the digest may stand here, which can look like one of no paths.
+                let paths = Jute::read(r)
+                    .ok()
+                    .filter(|paths: &Vec<&str>| paths.iter().all(|path| path.starts_with('/')));
                 if paths.is_none() {
                     *r = start;
                 }
@@ -222,7 +225,7 @@ fn create_head<'a>(r: &mut Reader<'a>) -> Result<Head<'a>, ReadError> {
 mod tests {
     use super::*;
     use proto::zk::acl::Acl;
-    use proto::zk::txn::CreateTxnV0;
+    use proto::zk::txn::{CreateTxnV0, TxnDigest};
 
     #[test]
     fn a_creation_of_3_3_has_no_parent_cversion() {
@@ -260,6 +263,19 @@ mod tests {
         .to_vec();
         let read = Record::read(&record).unwrap();
         assert!(matches!(read.body, Body::CloseSession(None)));
+        // The digest alone: `closeSessionTxn.enabled=false`.
+        for tree_digest in [0x1234_5678_9abc_def0, 5, i64::from(u32::MAX)] {
+            let mut record = record.clone();
+            let version = 2;
+            TxnDigest {
+                version,
+                tree_digest,
+            }
+            .write(&mut record);
+            let read = Record::read(&record).unwrap();
+            assert!(matches!(read.body, Body::CloseSession(None)), "{read:?}");
+            assert_eq!(read.digest.unwrap().tree_digest, tree_digest);
+        }
         record.extend_from_slice(&0i32.to_be_bytes());
         let read = Record::read(&record).unwrap();
         assert!(matches!(read.body, Body::CloseSession(Some(p)) if p.is_empty()));

@@ -433,9 +433,9 @@ fn large_requests_together_have_a_limit() {
         .collect();
     w.send(c.conn, &small);
     let large = c.frame(OpCode::SetData, &set(600));
-    w.send(c.conn, &[large.clone()]);
+    w.send(c.conn, std::slice::from_ref(&large));
     assert!(w.closed.is_empty());
-    w.send(second, &[large.clone()]);
+    w.send(second, std::slice::from_ref(&large));
     assert_eq!(w.closed, [second]);
     assert_eq!(w.server.stats().large_requests_rejected, 1);
     // Their bytes are given back with the answer.

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides};
 use crate::group::{self, storage::OFFSETS_TOPIC};
 use crate::log::LogConfig;
-use crate::metrics;
+use crate::metrics::{self, BrokerState};
 use crate::net::Net;
 use crate::shard::{LogDirs, LogManager, LogManagerSettings};
 use crate::state::{Broker, now_ms};
@@ -166,6 +166,10 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
         (logs.shards().clone(), Some(logs)),
         sender,
     ));
+    let _ = broker
+        .metrics
+        .zookeeper_latency
+        .set(client_config.latency.clone());
     broker.set_all_topic_overrides(overrides);
     let access = broker.clone();
     let blocks = ZkBlocks::new(id, Box::new(move || access.zk.client().ok()));
@@ -207,6 +211,7 @@ async fn started(
         }
         Err(_) => return Err(StartError("the session with ZooKeeper was lost".into())),
     }
+    broker.metrics.state.set(BrokerState::Running);
     info!(target: driver::logging::STARTUP, "[KafkaServer id={id}] started");
     metrics::serve::start(broker).await;
     warn_of_internal_topics(broker).await;
@@ -460,8 +465,13 @@ async fn shut_down(
 ) {
     info!("[KafkaServer id={}] shutting down", broker.id);
     if broker.config().controlled_shutdown_enable {
+        broker
+            .metrics
+            .state
+            .set(BrokerState::PendingControlledShutdown);
         controlled_shutdown(broker).await;
     }
+    broker.metrics.state.set(BrokerState::ShuttingDown);
     let _ = net_stop.send(true);
     let _ = stop.send(true);
     let _ = keeper.await;

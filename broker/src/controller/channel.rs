@@ -62,6 +62,11 @@ impl Channel {
         Some(Self { requests, task })
     }
 
+    /// Requests that wait for the broker.
+    pub(crate) fn waiting(&self) -> usize {
+        self.requests.max_capacity() - self.requests.capacity()
+    }
+
     pub(crate) async fn send(&self, request: ControlRequest) {
         let _ = self.requests.send(request).await;
     }

@@ -81,6 +81,21 @@ impl Controller {
         self.resume_deletions(out);
     }
 
+    /// For each topic that goes, its replicas that are left: whether their brokers are there.
+    pub(super) fn doomed(&self) -> impl Iterator<Item = Vec<bool>> {
+        self.deletions.topics.iter().map(|(name, deletion)| {
+            let topic = self.context.topics.get(name);
+            let all = topic.into_iter().flat_map(|topic| &topic.partitions);
+            let all = all.flat_map(|(index, partition)| {
+                let replicas = partition.assignment.replicas.iter();
+                replicas.map(move |broker| (*index, *broker))
+            });
+            all.filter(|replica| !deletion.done.contains(replica))
+                .map(|(_, broker)| self.context.brokers.contains_key(&broker))
+                .collect()
+        })
+    }
+
     fn partitions_of(&self, topic: &Arc<str>) -> Vec<TopicPartition> {
         let partitions = self
             .context

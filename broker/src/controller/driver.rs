@@ -1,9 +1,10 @@
 //! Carries out what the controller wants: fenced writes, reads with watches, requests to brokers.
 //! Holds the one [`Controller`] of this broker while it has the leadership.
+#![allow(clippy::disallowed_methods, reason = "measures how long events take")]
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use driver::zk_client::{Error, Op, ZkClient};
 use proto::kafka::{ErrorCode, Uuid};
@@ -16,6 +17,7 @@ use super::machine::Rules;
 use super::{
     ControlRequest, Controller, Effect, Event, LiveBroker, Loaded, Outcome, TopicPartition, Write,
 };
+use crate::metrics::ControllerTask;
 use crate::state::Broker;
 use crate::zk::access::{self, children, create_all, create_op, get, get_all};
 use crate::zk::json::{self, BrokerInfo, LeaderAndIsr, TopicAssignment};
@@ -35,6 +37,33 @@ pub(crate) enum Lost {
 
 /// The answer to a controlled shutdown.
 pub(crate) type ShutdownAnswer = Result<Vec<TopicPartition>, ErrorCode>;
+
+/// What metrics show of a controller at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) topics_to_delete: usize,
+    /// those with a replica whose broker is away
+    pub(crate) topics_ineligible: usize,
+    pub(crate) replicas_to_delete: usize,
+    pub(crate) replicas_ineligible: usize,
+    /// events that wait
+    pub(crate) events: usize,
+    /// requests that wait, by broker
+    pub(crate) channels: Vec<(i32, usize)>,
+}
+
+/// What an event is counted as.
+fn task_of(event: &Event) -> ControllerTask {
+    match event {
+        Event::Brokers(_) => ControllerTask::BrokerChange,
+        Event::TopicNames(_) | Event::Topic(..) | Event::Written(..) => ControllerTask::TopicChange,
+        Event::Deletions(_) | Event::Stopped { .. } => ControllerTask::TopicDeletion,
+        Event::PreferredElection(_) => ControllerTask::ManualLeaderBalance,
+        Event::States(_) => ControllerTask::IsrChange,
+        Event::ControlledShutdown { .. } => ControllerTask::ControlledShutdown,
+        Event::BalanceLeaders => ControllerTask::AutoLeaderBalance,
+    }
+}
 
 /// The leadership of this broker.
 pub(crate) struct Ruling {
@@ -58,6 +87,9 @@ impl Ruling {
         epoch_version: i32,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, Lost> {
+        let begun = Instant::now();
+        let metrics = broker.metrics.clone();
+        metrics.controller.begins(ControllerTask::ControllerChange);
         create_all(&client, paths::FEATURE, Some(&json::encode_feature())).await?;
         let loaded = load(&client).await?;
         let rules = rules(&broker, epoch);
@@ -76,6 +108,10 @@ impl Ruling {
         };
         this.carry_out(effects).await?;
         this.changed(paths::ISR_CHANGES).await?;
+        let took = begun.elapsed();
+        metrics
+            .controller
+            .ended(ControllerTask::ControllerChange, took);
         info!(
             "[Controller id={}] epoch {epoch}: ready to serve",
             this.broker.id
@@ -113,9 +149,38 @@ impl Ruling {
     }
 
     pub(crate) async fn on(&mut self, event: Event) -> Result<(), Lost> {
+        let (begun, task) = (Instant::now(), task_of(&event));
+        let meters = &self.broker.clone().metrics.controller;
+        meters.begins(task);
         let mut effects = Vec::new();
         self.controller.on_event(event, &mut effects);
-        self.carry_out(effects).await
+        let done = self.carry_out(effects).await;
+        let unclean = self.controller.take_unclean_elections();
+        meters.unclean_elections.add(unclean);
+        meters.ended(task, begun.elapsed());
+        done
+    }
+
+    /// `events` wait in the queue.
+    pub(crate) fn figures(&self, events: usize) -> Figures {
+        let channels = self
+            .channels
+            .iter()
+            .map(|(id, channel)| (*id, channel.waiting()));
+        let mut figures = Figures {
+            events,
+            channels: channels.collect(),
+            ..Figures::default()
+        };
+        figures.channels.sort_unstable();
+        for replicas in self.controller.doomed() {
+            let away = replicas.iter().filter(|live| !**live).count();
+            figures.topics_to_delete += 1;
+            figures.topics_ineligible += usize::from(away > 0);
+            figures.replicas_to_delete += replicas.len();
+            figures.replicas_ineligible += away;
+        }
+        figures
     }
 
     pub(crate) async fn controlled_shutdown(

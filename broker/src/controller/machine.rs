@@ -39,6 +39,8 @@ pub struct Controller {
     pub(super) batch: Batch,
     /// controlled shutdowns whose answer waits for writes: token -> broker
     pub(super) shutdowns: BTreeMap<u64, i32>,
+    /// leaders that were elected outside the ISR
+    pub(super) unclean_elections: u64,
 }
 
 impl Controller {
@@ -50,6 +52,7 @@ impl Controller {
             deletions: Deletions::default(),
             batch: Batch::default(),
             shutdowns: BTreeMap::new(),
+            unclean_elections: 0,
         };
         for broker in loaded.brokers {
             out.push(Effect::AddBroker(broker.clone()));
@@ -129,6 +132,11 @@ impl Controller {
             &|topic| deletions.contains(topic),
             out,
         );
+    }
+
+    /// Unclean elections since this was last asked.
+    pub(super) fn take_unclean_elections(&mut self) -> u64 {
+        std::mem::take(&mut self.unclean_elections)
     }
 
     fn topic_names(&mut self, names: &BTreeSet<String>, out: &mut Vec<Effect>) {
@@ -331,6 +339,10 @@ impl Controller {
                 self.lead(&tp, state, version, true, out);
             }
             (Write::SetState(tp, state, _), Outcome::Done(version)) => {
+                let before = self.context.partition(&tp);
+                let before = before.and_then(|partition| partition.leadership.as_ref());
+                let in_sync = before.is_some_and(|now| now.state.isr.contains(&state.leader));
+                self.unclean_elections += u64::from(state.leader != NO_LEADER && !in_sync);
                 self.lead(&tp, state, version, false, out);
             }
             (

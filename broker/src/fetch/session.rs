@@ -211,7 +211,24 @@ pub struct FetchSessions {
     random: fn() -> i32,
 }
 
+/// What is kept, and what had to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionFigures {
+    pub sessions: usize,
+    pub partitions: usize,
+    pub evictions: u64,
+}
+
 impl FetchSessions {
+    pub fn figures(&self) -> SessionFigures {
+        let cache = lock(&self.cache);
+        SessionFigures {
+            sessions: cache.entries.len(),
+            partitions: cache.entries.values().map(|entry| entry.size).sum(),
+            evictions: cache.evictions,
+        }
+    }
+
     /// `slots` is max.incremental.fetch.session.cache.slots.
     pub fn new(slots: usize, random: fn() -> i32) -> Self {
         Self {
@@ -412,6 +429,8 @@ struct Cache {
     evictable_by_all: BTreeSet<(bool, usize, i32)>,
     /// what a follower may push out
     evictable_by_privileged: BTreeSet<(bool, usize, i32)>,
+    /// sessions that had to go for others
+    evictions: u64,
 }
 
 impl Cache {
@@ -422,6 +441,7 @@ impl Cache {
             last_used: BTreeSet::new(),
             evictable_by_all: BTreeSet::new(),
             evictable_by_privileged: BTreeSet::new(),
+            evictions: 0,
         }
     }
 
@@ -491,6 +511,7 @@ impl Cache {
         };
         if now_ms.saturating_sub(used_ms) > EVICTION_MS {
             self.remove(oldest);
+            self.evictions += 1;
             return true;
         }
         let evictable = if privileged {
@@ -501,6 +522,7 @@ impl Cache {
         match evictable.first().copied() {
             Some(least) if (privileged, size, 0) >= least => {
                 self.remove(least.2);
+                self.evictions += 1;
                 true
             }
             _ => false,

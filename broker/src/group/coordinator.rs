@@ -478,6 +478,12 @@ impl GroupCoordinator {
         (error, groups)
     }
 
+    /// Offsets that are committed in all groups.
+    pub fn offset_count(&self) -> usize {
+        let groups = self.groups.values();
+        groups.map(|group| group.offsets.committed.len()).sum()
+    }
+
     // ---- the log and the clock ----
 
     /// The records of an append are committed at this log offset, or will never be.

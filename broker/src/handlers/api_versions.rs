@@ -4,6 +4,9 @@
 use proto::kafka::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use proto::kafka::{ApiKey, ErrorCode, frame};
 
+use crate::metrics::Account;
+use crate::state::Broker;
+
 use super::{Call, Handled, served};
 
 /// Answers, or refuses names of client software that KIP-511 does not allow.
@@ -29,7 +32,7 @@ pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Handled {
 
 /// A version that is not known: answered in version 0 with the range of ApiVersions itself, so
 /// that the client can ask again (KIP-511).
-pub(super) fn unsupported(correlation_id: i32) -> Handled {
+pub(super) fn unsupported(broker: &Broker, correlation_id: i32) -> Handled {
     let own = all()
         .into_iter()
         .filter(|api| api.api_key == ApiKey::ApiVersions as i16)
@@ -39,8 +42,11 @@ pub(super) fn unsupported(correlation_id: i32) -> Handled {
         api_keys: own,
         ..ApiVersionsResponse::default()
     };
-    match frame::response(ApiKey::ApiVersions, 0, correlation_id, &response) {
-        Ok(frame) => Handled::Now(frame),
+    match frame::response_counted(ApiKey::ApiVersions, 0, correlation_id, &response) {
+        Ok((frame, errors)) => {
+            broker.metrics.requests.errors(ApiKey::ApiVersions, &errors);
+            Handled::Now(frame, Account::default())
+        }
         Err(_) => Handled::Close,
     }
 }

@@ -1,9 +1,10 @@
 //! Fetch: what records a client gets, and what it waits for. Record bytes are named by file and
 //! position and go out by sendfile. Mirrors kafka.server.KafkaApis.handleFetchRequest and
 //! ReplicaManager.fetchMessages.
+#![allow(clippy::disallowed_methods, reason = "measures how long requests wait")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::kafka::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
@@ -19,16 +20,17 @@ use crate::fetch::plan::Budget;
 use crate::fetch::session::{Context, Wanted, is_follower};
 use crate::log::{Isolation, LogError, ReadPlan};
 use crate::metadata::ClusterImage;
-use crate::shard::{ReadItem, ReadWait};
+use crate::shard::{ReadItem, ReadResults, ReadWait, ShardGone};
 
 /// `FetchRequest.ORDINARY_CONSUMER_ID`
 const CONSUMER: i32 = -1;
 
-pub(super) fn handle(call: Call, request: FetchRequest) -> Handled {
+pub(super) fn handle(mut call: Call, request: FetchRequest) -> Handled {
     let image = call.broker.metadata.load_full();
     let now_ms = call.broker.uptime_ms();
     let sessions = &call.broker.fetch_sessions;
     let (context, wanted) = sessions.begin(now_ms, call.api_version, &request, &image);
+    call.account.follower = is_follower(&request);
     let fetch = Fetch {
         limits: Limits::new(&call, &request),
         context,
@@ -137,8 +139,7 @@ impl Fetch {
             min_bytes: self.limits.min_bytes,
             max_wait: self.limits.max_wait,
         };
-        let shards = self.call.broker.shards();
-        let Ok(results) = shards.read(items.collect(), Some(wait)).await else {
+        let Ok(results) = self.read(items.collect(), wait).await else {
             return Answer::Close;
         };
         let mut answers = Vec::with_capacity(reading.len() + refused.len());
@@ -155,6 +156,22 @@ impl Fetch {
         }
         answers.extend(refused);
         self.respond(answers)
+    }
+
+    /// Reads, and counts those who wait for records.
+    async fn read(&self, items: Vec<ReadItem>, wait: ReadWait) -> Result<ReadResults, ShardGone> {
+        let shards = self.call.broker.shards();
+        if wait.min_bytes == 0 || wait.max_wait.is_zero() {
+            return shards.read(items, Some(wait)).await;
+        }
+        let waiting = &self.call.broker.metrics.waiting;
+        let _waits = waiting.fetch.enter(items.len());
+        let begun = Instant::now();
+        let results = shards.read(items, Some(wait)).await;
+        if begun.elapsed() >= wait.max_wait {
+            waiting.fetch_expires.add(1);
+        }
+        results
     }
 
     async fn found(&self, budget: &mut Budget, one: &Wanted, plan: ReadPlan) -> PartitionData {
@@ -213,7 +230,10 @@ impl Fetch {
     ) -> Result<Records, ErrorCode> {
         let topic = one.topic.as_deref().unwrap_or_default();
         match stored.convert(magic).await {
-            Ok(bytes) => Ok(Records::Bytes(bytes)),
+            Ok(bytes) => {
+                self.call.broker.metrics.topics.converted_for_fetch(topic);
+                Ok(Records::Bytes(bytes))
+            }
             Err(ConvertError::Records(e)) => {
                 debug!("[{topic}-{}] not for old clients: {e}", one.partition);
                 Err(LogError::from(e).code())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::kafka::{Message, Str};
 use tokio::sync::oneshot;
 
-use super::{Answer, Call, Handled};
+use super::{Call, Handled};
 use crate::group::effect::{Identity, Reply};
 use crate::group::runtime::Groups;
 
@@ -29,10 +29,7 @@ pub(super) fn answer<M: Message + Send + 'static>(
         Err(_) => Handled::later(async move {
             let reply = reply.await.ok();
             let body = respond(&call, reply);
-            match call.answer(&body) {
-                Answer::Frame(frame) => Answer::Frame(frame),
-                other => other,
-            }
+            call.answer(&body)
         }),
     }
 }

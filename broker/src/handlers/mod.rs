@@ -46,12 +46,13 @@ use proto::kafka::header::{HeaderError, RequestHeader};
 use proto::kafka::{ApiKey, FrameOut, Message, Request, Str, VersionRange, frame};
 use tracing::{debug, warn};
 
+use crate::metrics::Account;
 use crate::net::Peer;
 use crate::state::Broker;
 
 /// What comes back from a handler.
 pub enum Handled {
-    Now(FrameOut),
+    Now(FrameOut, Account),
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// the request wants no answer (Produce with acks=0)
     Nothing,
@@ -60,7 +61,7 @@ pub enum Handled {
 
 /// What a later answer turns out to be.
 pub enum Answer {
-    Frame(FrameOut),
+    Frame(FrameOut, Account),
     Nothing,
     Close,
 }
@@ -75,7 +76,7 @@ impl Handled {
 impl From<Answer> for Handled {
     fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Frame(frame) => Self::Now(frame),
+            Answer::Frame(frame, account) => Self::Now(frame, account),
             Answer::Nothing => Self::Nothing,
             Answer::Close => Self::Close,
         }
@@ -90,14 +91,20 @@ pub struct Call {
     pub api_version: i16,
     pub correlation_id: i32,
     pub client_id: Option<Str>,
+    /// for the metrics
+    pub account: Account,
 }
 
 impl Call {
     /// The answer as a frame; an answer that does not fit its version is our fault, and closes
     /// the connection.
     pub fn answer<M: Message>(&self, body: &M) -> Answer {
-        match frame::response(self.api_key, self.api_version, self.correlation_id, body) {
-            Ok(frame) => Answer::Frame(frame),
+        match frame::response_counted(self.api_key, self.api_version, self.correlation_id, body) {
+            Ok((frame, errors)) => {
+                let requests = &self.broker.metrics.requests;
+                requests.errors(self.api_key, &errors);
+                Answer::Frame(frame, self.account)
+            }
             Err(e) => {
                 warn!("answer to {} v{}: {e}", self.api_key, self.api_version);
                 Answer::Close
@@ -107,11 +114,7 @@ impl Call {
 
     /// The same, at once.
     pub fn now<M: Message>(&self, body: &M) -> Handled {
-        match self.answer(body) {
-            Answer::Frame(frame) => Handled::Now(frame),
-            Answer::Nothing => Handled::Nothing,
-            Answer::Close => Handled::Close,
-        }
+        self.answer(body).into()
     }
 }
 
@@ -207,7 +210,7 @@ pub(crate) fn dispatch(broker: &Arc<Broker>, peer: &Arc<Peer>, frame: Bytes) -> 
     let api = find(header.api_key);
     if api.is_none_or(|api| !api.versions.contains(header.api_version)) {
         if header.api_key == ApiKey::ApiVersions {
-            return api_versions::unsupported(header.correlation_id);
+            return api_versions::unsupported(broker, header.correlation_id);
         }
         debug!(
             "{} of {}: version {} is not served",
@@ -222,6 +225,7 @@ pub(crate) fn dispatch(broker: &Arc<Broker>, peer: &Arc<Peer>, frame: Bytes) -> 
         api_version: header.api_version,
         correlation_id: header.correlation_id,
         client_id: header.client_id,
+        account: Account::default(),
     };
     match api {
         Some(api) => (api.handle)(call, &mut decoder),

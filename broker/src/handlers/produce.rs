@@ -1,8 +1,9 @@
 //! Produce: appends records to partitions that this broker leads. Records stay slices of the
 //! request's frame until the log writes them. Mirrors kafka.server.KafkaApis.handleProduceRequest
 //! and ReplicaManager.appendRecords.
+#![allow(clippy::disallowed_methods, reason = "measures how long requests wait")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proto::kafka::messages::produce::{
@@ -17,6 +18,7 @@ use super::records::{check_known, is_internal, leader_of, partition};
 use super::{Answer, Call, Handled};
 use crate::log::{AppendInfo, LogError};
 use crate::metadata::ClusterImage;
+use crate::metrics::Produced;
 use crate::purgatory::{Uncommitted, wait_for_commit};
 use crate::shard::{AppendItem, Appended, Shards};
 
@@ -161,6 +163,8 @@ impl Produce {
         let Ok(done) = pending.wait().await else {
             return Answer::Close;
         };
+        // the way over the shard was this broker's own work
+        self.call.account.waited = Some(Duration::ZERO);
         let mut uncommitted = Vec::new();
         let mut names = names.into_iter();
         for (at, appended) in done.iter().enumerate() {
@@ -181,7 +185,11 @@ impl Produce {
 
     async fn wait_for_commit(&mut self, shards: &Shards, waiting: Vec<(usize, Uncommitted)>) {
         let (at, mut appends): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let metrics = self.call.broker.metrics.clone();
+        let _waits = metrics.waiting.produce.enter(appends.len());
+        let begun = Instant::now();
         wait_for_commit(shards, &mut appends, self.limit).await;
+        self.call.account.waited = Some(begun.elapsed());
         for (at, append) in at.into_iter().zip(appends) {
             if let Some(error_code) = append.failed {
                 self.answer(at).error_code = error_code;
@@ -223,8 +231,8 @@ impl Produce {
     fn count(&self, at: usize, result: &Result<AppendInfo, LogError>) {
         let Place { topic, bytes, .. } = self.at[at];
         let topic = &self.response.responses[topic].name;
-        let stats = &self.call.broker.metrics.topics;
-        match result {
+        let bytes = bytes as u64;
+        let produced = match result {
             Ok(info) => {
                 let new = info.first_offset >= 0 && !info.duplicate;
                 let messages = if new {
@@ -232,11 +240,23 @@ impl Produce {
                 } else {
                     0
                 };
-                let messages = u64::try_from(messages).unwrap_or(0);
-                stats.produced(topic, Some((messages, bytes as u64)), false);
+                Produced::Appended {
+                    messages: u64::try_from(messages).unwrap_or(0),
+                    bytes,
+                    converted: self.call.api_version < 3,
+                }
             }
-            Err(error) => stats.produced(topic, None, !is_expected(error.code())),
-        }
+            Err(error) => match error.code() {
+                ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => {
+                    Produced::TooLarge(bytes)
+                }
+                ErrorCode::CORRUPT_MESSAGE => Produced::Corrupt,
+                code => Produced::Refused {
+                    our_fault: !is_expected(code),
+                },
+            },
+        };
+        self.call.broker.metrics.topics.produced(topic, produced);
     }
 
     fn respond(mut self) -> Answer {

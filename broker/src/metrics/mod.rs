@@ -1,20 +1,29 @@
 //! What this broker counts, and how Prometheus gets it.
 //!
-//! `requests`, `topics` and `listeners` are counters that the data path adds to: atomics, no locks.
+//! `requests`, `topics`, `listeners` and `meters` are counters that the data path adds to: atomics, no locks.
 //! `export` puts them under the names that Kafka's MBeans have behind the JMX exporter, together
 //! with what is read from their owners at that moment; `serve` is the HTTP endpoint.
 
 mod export;
 mod listeners;
+mod meters;
 mod requests;
 pub(crate) mod serve;
+mod threads;
 mod topics;
 
-use driver::metrics::Counter;
+use std::sync::{Arc, OnceLock};
+
+use driver::metrics::Latency;
 
 pub use listeners::{ListenerMeters, Listeners};
-pub use requests::{RequestMetrics, Timed};
-pub use topics::{BrokerTopicStats, TopicMeters};
+pub use meters::{
+    BrokerState, ControllerMeters, ControllerTask, IsrMeters, StateMeter, WaitMeter, Waiting,
+    Waits, ZooKeeperMeters,
+};
+pub use requests::{Account, RequestMetrics, Timed};
+pub use threads::ThreadMeters;
+pub use topics::{BrokerTopicStats, Produced, TopicMeters};
 
 /// All counters of one broker.
 #[derive(Debug, Default)]
@@ -23,13 +32,11 @@ pub struct Metrics {
     pub topics: BrokerTopicStats,
     pub listeners: Listeners,
     pub zookeeper: ZooKeeperMeters,
-}
-
-/// What happened to the session (kafka.server:type=SessionExpireListener).
-#[derive(Debug, Default)]
-pub struct ZooKeeperMeters {
-    pub expires: Counter,
-    pub disconnects: Counter,
-    pub sync_connects: Counter,
-    pub auth_failures: Counter,
+    /// of requests to ZooKeeper
+    pub zookeeper_latency: OnceLock<Arc<Latency>>,
+    pub waiting: Waiting,
+    pub isr: IsrMeters,
+    pub controller: ControllerMeters,
+    pub state: StateMeter,
+    pub threads: ThreadMeters,
 }

@@ -16,6 +16,28 @@ pub struct TopicMeters {
     pub failed_produce_requests: Counter,
     pub fetch_requests: Counter,
     pub failed_fetch_requests: Counter,
+    pub bytes_rejected: Counter,
+    pub produce_conversions: Counter,
+    pub fetch_conversions: Counter,
+    pub corrupt: Counter,
+}
+
+/// How an append went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Produced {
+    /// records of so many bytes, converted from an old format or not
+    Appended {
+        messages: u64,
+        bytes: u64,
+        converted: bool,
+    },
+    /// so many bytes were too large
+    TooLarge(u64),
+    Corrupt,
+    /// refused for another reason; whether through our own fault
+    Refused {
+        our_fault: bool,
+    },
 }
 
 type ByTopic = HashMap<Box<str>, Arc<TopicMeters>>;
@@ -31,18 +53,34 @@ impl BrokerTopicStats {
         &self.all
     }
 
-    /// An append: how many records of how many bytes, or why not.
-    pub fn produced(&self, topic: &str, appended: Option<(u64, u64)>, our_fault: bool) {
+    /// An append was asked for.
+    pub fn produced(&self, topic: &str, produced: Produced) {
         self.count(topic, |meters| {
             meters.produce_requests.add(1);
-            match appended {
-                Some((messages, bytes)) => {
+            match produced {
+                Produced::Appended {
+                    messages,
+                    bytes,
+                    converted,
+                } => {
                     meters.messages_in.add(messages);
                     meters.bytes_in.add(bytes);
+                    if converted {
+                        meters.produce_conversions.add(messages);
+                    }
                 }
-                None => meters.failed_produce_requests.add(u64::from(our_fault)),
+                Produced::TooLarge(bytes) => meters.bytes_rejected.add(bytes),
+                Produced::Corrupt => meters.corrupt.add(1),
+                Produced::Refused { our_fault } => {
+                    meters.failed_produce_requests.add(u64::from(our_fault));
+                }
             }
         });
+    }
+
+    /// Records were rewritten for an old client.
+    pub fn converted_for_fetch(&self, topic: &str) {
+        self.count(topic, |meters| meters.fetch_conversions.add(1));
     }
 
     /// A read for a consumer.
@@ -102,13 +140,22 @@ mod tests {
     #[test]
     fn all_and_each_topic() {
         let stats = BrokerTopicStats::default();
-        stats.produced("a", Some((3, 100)), false);
-        stats.produced("b", None, true);
-        stats.produced("a", None, false);
+        let appended = Produced::Appended {
+            messages: 3,
+            bytes: 100,
+            converted: true,
+        };
+        stats.produced("a", appended);
+        stats.produced("b", Produced::Refused { our_fault: true });
+        stats.produced("a", Produced::TooLarge(9));
         stats.fetched("a", 70, false);
         let all = stats.all();
         assert_eq!((all.messages_in.get(), all.bytes_in.get()), (3, 100));
         assert_eq!(all.failed_produce_requests.get(), 1);
+        assert_eq!(
+            (all.produce_conversions.get(), all.bytes_rejected.get()),
+            (3, 9)
+        );
         let topics = stats.topics();
         assert_eq!(&*topics[0].0, "a");
         assert_eq!(topics[0].1.produce_requests.get(), 2);

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use proto::kafka::FrameOut;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -19,7 +20,7 @@ use super::frames::{self, FrameError, Next};
 use super::memory::{Memory, Reserved};
 use super::outbox::Outbox;
 use crate::handlers::{Answer, Handled, dispatch};
-use crate::metrics::Timed;
+use crate::metrics::{Account, Timed};
 use crate::state::Broker;
 
 /// Bytes that may wait to be written before no further request is begun.
@@ -91,17 +92,35 @@ impl InProgress {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) {
+    fn poll(&mut self, cx: &mut Context<'_>, clock: &mut Lazy) {
         self.begun = true;
-        if let Work::Answering(future) = &mut self.work {
-            if let Poll::Ready(answer) = future.as_mut().poll(cx) {
+        let Work::Answering(future) = &mut self.work else {
+            return;
+        };
+        match (future.as_mut().poll(cx), &mut self.timed) {
+            (Poll::Ready(answer), timed) => {
+                if let (Answer::Frame(_, account), Some(timed)) = (&answer, timed) {
+                    timed.ready(clock.now(), *account);
+                }
                 self.work = Work::Answered(answer);
             }
+            (Poll::Pending, Some(timed)) if !timed.is_waiting() => timed.waits(clock.now()),
+            (Poll::Pending, _) => {}
         }
     }
 
     fn is_answered(&self) -> bool {
         matches!(self.work, Work::Answered(_))
+    }
+}
+
+/// The time of one round, read when it is first asked for.
+#[derive(Default)]
+struct Lazy(Option<std::time::Instant>);
+
+impl Lazy {
+    fn now(&mut self) -> std::time::Instant {
+        *self.0.get_or_insert_with(std::time::Instant::now)
     }
 }
 
@@ -120,6 +139,10 @@ pub(super) struct Connection {
     reserving: Option<Reserving>,
     /// bytes to read at once, beyond what the request at the start of `buf` lacks
     reach: usize,
+    /// when the bytes in `buf` came
+    read_at: std::time::Instant,
+    /// answers in the outbox, and what it has to have written for each
+    sending: VecDeque<(u64, Timed)>,
     /// the peer sends no more, but may still read
     read_closed: bool,
 }
@@ -142,6 +165,8 @@ impl Connection {
             reserved: None,
             reserving: None,
             reach: REACH.0,
+            read_at: std::time::Instant::now(),
+            sending: VecDeque::new(),
             read_closed: false,
         }
     }
@@ -186,19 +211,38 @@ impl Connection {
     fn advance(&mut self) -> Result<(), End> {
         // not for ever: other connections share the thread
         for _ in 0..ROUNDS {
-            if !self.outbox.is_empty() {
-                self.outbox.write(&self.stream)?;
-            }
+            self.write()?;
             let begun = self.begin_requests()?;
-            if !self.outbox.is_empty() {
-                self.outbox.write(&self.stream)?;
-            }
+            self.write()?;
             let read = self.wants_read() && self.read()?;
             if !read && !begun {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Writes what the socket takes, and notes which answers have left with it.
+    fn write(&mut self) -> io::Result<()> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        self.outbox.write(&self.stream)?;
+        let written = self.outbox.written();
+        let mut now = None;
+        while let Some((_, timed)) = self.sending.front().filter(|(end, _)| *end <= written) {
+            let now = *now.get_or_insert_with(std::time::Instant::now);
+            self.broker.metrics.requests.done(timed, now);
+            self.sending.pop_front();
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, frame: FrameOut, timed: Option<Timed>) {
+        self.outbox.push(frame);
+        if let Some(timed) = timed {
+            self.sending.push_back((self.outbox.pushed(), timed));
+        }
     }
 
     fn may_begin(&self) -> bool {
@@ -225,17 +269,21 @@ impl Connection {
             let reserved = self.reserved.take().flatten();
             let frame = frames::take(&mut self.buf, size);
             begun = true;
-            let timed = Timed::begin(&frame);
+            let mut timed = Timed::begin(&frame, self.read_at);
             let work = match dispatch(&self.broker, &self.peer, frame) {
-                Handled::Now(frame) if self.in_progress.is_empty() => {
-                    self.outbox.push(frame);
-                    self.answered(timed);
-                    continue;
+                Handled::Now(frame, account) => {
+                    if let Some(timed) = &mut timed {
+                        timed.ready(std::time::Instant::now(), account);
+                    }
+                    if self.in_progress.is_empty() {
+                        self.send(frame, timed);
+                        continue;
+                    }
+                    Work::Answered(Answer::Frame(frame, account))
                 }
-                Handled::Now(frame) => Work::Answered(Answer::Frame(frame)),
                 Handled::Later(answer) => Work::Answering(answer),
                 Handled::Nothing => {
-                    self.answered(timed);
+                    self.answered_nothing(timed);
                     continue;
                 }
                 Handled::Close => return Err(End::Refused),
@@ -274,6 +322,7 @@ impl Connection {
                 Ok(false)
             }
             Ok(read) => {
+                self.read_at = std::time::Instant::now();
                 // a busy peer's requests come in few reads, an idle one's take little room
                 if read == spare {
                     self.reach = (self.reach * 2).min(REACH.1);
@@ -317,9 +366,10 @@ impl Connection {
     /// Moves finished answers to the outbox, oldest first. Whether there was one. New requests
     /// are begun in order, the oldest ones are driven on; the rest waits for its turn.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut clock = Lazy::default();
         for (at, request) in self.in_progress.iter_mut().enumerate() {
             if at < DRIVEN || !request.begun {
-                request.poll(cx);
+                request.poll(cx, &mut clock);
             }
         }
         let mut any = false;
@@ -330,24 +380,30 @@ impl Connection {
                 .is_some_and(InProgress::is_answered)
         {
             any = true;
-            let Some(request) = self.in_progress.pop_front() else {
+            let Some(mut request) = self.in_progress.pop_front() else {
                 break;
             };
-            self.answered(request.timed);
             match request.work {
-                Work::Answered(Answer::Frame(frame)) => self.outbox.push(frame),
+                Work::Answered(Answer::Frame(frame, _)) => {
+                    if let Some(timed) = &mut request.timed {
+                        timed.sends(clock.now());
+                    }
+                    self.send(frame, request.timed);
+                }
                 Work::Answered(Answer::Close) => {
                     return Err(io::Error::other("a request that cannot be served"));
                 }
-                _ => {}
+                _ => self.answered_nothing(request.timed),
             }
         }
         Ok(any)
     }
 
-    fn answered(&self, timed: Option<Timed>) {
-        if let Some(timed) = timed {
-            self.broker.metrics.requests.answered(timed);
+    fn answered_nothing(&self, timed: Option<Timed>) {
+        if let Some(mut timed) = timed {
+            let now = std::time::Instant::now();
+            timed.ready(now, Account::default());
+            self.broker.metrics.requests.done(&timed, now);
         }
     }
 

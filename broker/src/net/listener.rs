@@ -149,11 +149,15 @@ impl Net {
             start: Instant::now(),
             complaints: Complaints::default(),
         });
+        let memory = Memory::new(s.memory);
+        let (size, free) = memory.room();
+        broker.metrics.listeners.set_memory(size, free);
+        broker.metrics.threads.watch();
         let rules = Arc::new(Rules {
             max_request: s.max_request,
             max_in_progress: s.max_in_progress,
             max_idle: s.max_idle,
-            memory: Memory::new(s.memory),
+            memory,
         });
         for (point, listener) in self.bound {
             info!(
@@ -263,14 +267,22 @@ impl Acceptor {
     }
 
     async fn wait_for_room(&self) {
+        let mut since = None;
         loop {
             let closed = self.shared.closed.notified();
             let now_us = self.shared.now_us();
             let allowed = self.shared.lock().may_accept(now_us);
             match allowed {
-                Ok(()) => return,
-                Err(None) => {}
+                Ok(()) => {
+                    if let Some(since) = since {
+                        let blocked = now_us.saturating_sub(since);
+                        self.meters.blocked(Duration::from_micros(blocked));
+                    }
+                    return;
+                }
+                Err(None) => drop(since.get_or_insert(now_us)),
                 Err(Some(us)) => {
+                    since.get_or_insert(now_us);
                     drop(closed);
                     tokio::time::sleep(Duration::from_micros(us)).await;
                     continue;

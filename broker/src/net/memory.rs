@@ -13,6 +13,7 @@ const FREE: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     bytes: Arc<Semaphore>,
+    size: usize,
 }
 
 /// A request's share, given back when it is dropped.
@@ -23,7 +24,13 @@ impl Memory {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
         Self {
             bytes: Arc::new(Semaphore::new(bytes)),
+            size: bytes,
         }
+    }
+
+    /// Its size in bytes, and what is free.
+    pub(super) fn room(&self) -> (usize, Arc<Semaphore>) {
+        (self.size, self.bytes.clone())
     }
 
     fn counted(size: usize) -> Option<u32> {

@@ -22,17 +22,30 @@ const SENDFILE: usize = 1 << 20;
 pub(super) struct Outbox {
     segments: VecDeque<Segment>,
     len: usize,
+    /// bytes that were ever put in
+    pushed: u64,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, frame: FrameOut) {
         self.len += frame.len();
+        self.pushed += frame.len() as u64;
         self.segments.extend(frame.into_segments());
     }
 
     /// Bytes that are still to be written.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that were ever put in.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Bytes of them that the socket has taken.
+    pub(super) fn written(&self) -> u64 {
+        self.pushed - self.len as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -20,7 +20,7 @@ use super::lifecycle::{Lifecycle, Next, Seen};
 use super::session::{self, Inbox, SessionEvent};
 use super::{access, paths};
 use crate::controller::Event;
-use crate::controller::driver::{Lost, Ruling, ShutdownAnswer};
+use crate::controller::driver::{Figures, Lost, Ruling, ShutdownAnswer};
 use crate::state::{Broker, now_ms};
 
 /// Lines about the controllership belong to the controller's logger.
@@ -34,6 +34,8 @@ pub(crate) enum Command {
         broker_epoch: i64,
         answer: oneshot::Sender<Option<ShutdownAnswer>>,
     },
+    /// metrics of the controller; zeros where this is not it
+    Figures { answer: oneshot::Sender<Figures> },
 }
 
 /// One attempt at a first session.
@@ -256,7 +258,9 @@ impl Keeper {
                     Some(rule) => rule.on(event).await,
                     None => Ok(()),
                 },
-                Some(command) = self.commands.recv() => self.command(command, &mut ruling).await,
+                Some(command) = self.commands.recv() => {
+                    self.command(command, &mut ruling, queue.len()).await
+                }
                 _ = balance.tick() => match &mut ruling {
                     Some(rule) if self.broker.config().auto_leader_rebalance_enable => {
                         rule.on(Event::BalanceLeaders).await
@@ -319,12 +323,24 @@ impl Keeper {
         }
     }
 
-    async fn command(&self, command: Command, ruling: &mut Option<Ruling>) -> Result<(), Lost> {
-        let Command::ControlledShutdown {
-            broker,
-            broker_epoch,
-            answer,
-        } = command;
+    async fn command(
+        &self,
+        command: Command,
+        ruling: &mut Option<Ruling>,
+        events: usize,
+    ) -> Result<(), Lost> {
+        let (broker, broker_epoch, answer) = match command {
+            Command::ControlledShutdown {
+                broker,
+                broker_epoch,
+                answer,
+            } => (broker, broker_epoch, answer),
+            Command::Figures { answer } => {
+                let figures = ruling.as_ref().map(|rule| rule.figures(events));
+                let _ = answer.send(figures.unwrap_or_default());
+                return Ok(());
+            }
+        };
         let Some(rule) = ruling else {
             let _ = answer.send(None);
             return Ok(());

@@ -31,6 +31,21 @@ impl JavaBroker {
         zookeeper: &str,
         lines: &[&str],
     ) -> Self {
+        Self::start_with(java, version, dir, id, zookeeper, lines, &[])
+    }
+
+    /// The same with options for the Java machine.
+    #[track_caller]
+    #[allow(clippy::too_many_arguments, reason = "what a broker needs, said once")]
+    pub fn start_with(
+        java: Java,
+        version: &str,
+        dir: &Path,
+        id: i32,
+        zookeeper: &str,
+        lines: &[&str],
+        options: &[&str],
+    ) -> Self {
         let port = Port::reserve();
         let mut all = vec![
             format!("broker.id={id}"),
@@ -58,11 +73,9 @@ impl JavaBroker {
         let file = dir.join("server.properties");
         std::fs::write(&file, all.join("\n")).expect("server.properties can be written");
 
-        let mut command = java.command(
-            &format!("kafka-{version}"),
-            &["-Xmx512m", "-Dpeer.log=INFO"],
-            "kafka.Kafka",
-        );
+        let mut all_options = vec!["-Xmx512m", "-Dpeer.log=INFO"];
+        all_options.extend(options);
+        let mut command = java.command(&format!("kafka-{version}"), &all_options, "kafka.Kafka");
         command.arg(file).current_dir(dir);
         let name = format!("Java broker {version}");
         let mut process = Process::spawn(&name, command, &dir.join("server.log"));

@@ -1,14 +1,20 @@
 //! Cheap counters and summaries for metrics: atomics for what several threads count, plain values
 //! with percentiles for what one owner measures. Knows no names and no formats.
+#![allow(clippy::disallowed_methods, reason = "measures time")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// A number that several threads add to.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     pub fn add(&self, delta: u64) {
         self.0.fetch_add(delta, Ordering::Relaxed);
     }
@@ -54,17 +60,18 @@ impl Summary {
         *bucket = bucket.saturating_add(1);
     }
 
-    fn record_many(&mut self, value: u64, times: u32) {
+    /// The same value so many times.
+    pub fn record_many(&mut self, value: u64, times: u64) {
         if times == 0 {
             return;
         }
         self.record(value);
-        let more = u64::from(times - 1);
+        let more = times - 1;
         self.count += more;
         self.sum = self.sum.saturating_add(value.saturating_mul(more));
         if let Some(buckets) = &mut self.buckets {
             let bucket = &mut buckets[index(value)];
-            *bucket = bucket.saturating_add(times - 1);
+            *bucket = bucket.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         }
     }
 
@@ -119,6 +126,50 @@ impl Summary {
     pub fn reset(&mut self) {
         *self = Self::default();
     }
+}
+
+/// [`Recent`] times of something, with the clock that its windows need.
+#[derive(Debug)]
+pub struct Latency {
+    start: Instant,
+    /// milliseconds
+    times: Recent,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            times: Recent::default(),
+        }
+    }
+}
+
+impl Latency {
+    /// Something took so long.
+    pub fn took(&self, time: Duration) {
+        self.times.record(millis(time), self.now_ms(Instant::now()));
+    }
+
+    pub fn count(&self) -> u64 {
+        self.times.count()
+    }
+
+    pub fn sum(&self) -> u64 {
+        self.times.sum()
+    }
+
+    pub fn recent(&self) -> Summary {
+        self.times.recent(self.now_ms(Instant::now()))
+    }
+
+    fn now_ms(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.start))
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Length of a window of [`Recent`].
@@ -177,18 +228,23 @@ impl Recent {
 
     /// The values of the last windows, to ask for percentiles.
     pub fn recent(&self, now_ms: u64) -> Summary {
-        let now = now_ms / WINDOW_MS + 1;
         let mut summary = Summary::default();
+        self.add_recent(now_ms, &mut summary);
+        summary
+    }
+
+    /// Adds the values of the last windows.
+    pub fn add_recent(&self, now_ms: u64, summary: &mut Summary) {
+        let now = now_ms / WINDOW_MS + 1;
         let windows = self.windows.get().into_iter().flat_map(|both| both.iter());
         for window in windows {
             let number = window.number.load(Ordering::Relaxed);
             if number != 0 && (number == now || number + 1 == now) {
                 for (at, bucket) in window.buckets.iter().enumerate() {
-                    summary.record_many(upper(at), bucket.load(Ordering::Relaxed));
+                    summary.record_many(upper(at), bucket.load(Ordering::Relaxed).into());
                 }
             }
         }
-        summary
     }
 }
 

@@ -47,6 +47,26 @@ pub fn families(out: &mut Vec<MetricFamily>) {
     }
 }
 
+/// What this process had disks do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskIo {
+    pub read: u64,
+    pub written: u64,
+}
+
+/// `None` where the system does not tell.
+pub fn disk_io() -> Option<DiskIo> {
+    let text = std::fs::read_to_string("/proc/self/io").ok()?;
+    let of = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    Some(DiskIo {
+        read: of("read_bytes:")?,
+        written: of("write_bytes:")?,
+    })
+}
+
 fn resident_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kb: f64 = text

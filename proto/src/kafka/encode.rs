@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::decode::MAX_STR;
+use super::error::ErrorCode;
 use super::out::{FrameOut, Segment};
 use super::types::{Records, Tags, Uuid};
 use super::wire::{Ver, Wire};
@@ -31,6 +32,15 @@ pub enum EncodeError {
 /// in a vectored write.
 const SHARE_FROM: usize = 4096;
 
+/// The error codes that went into a message (Java: `AbstractResponse.errorCounts`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ErrorTally {
+    /// how often `NONE`
+    pub none: u32,
+    /// every other code, as often as it was written
+    pub failed: Vec<ErrorCode>,
+}
+
 /// Collects one frame or body.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -40,6 +50,7 @@ pub struct Encoder {
     shared_len: usize,
     /// Depth of tagged fields, whose length must be known in `buf`: inside them all is copied.
     in_tag: u32,
+    errors: ErrorTally,
 }
 
 impl Encoder {
@@ -75,6 +86,20 @@ impl Encoder {
     fn share(&mut self, segment: Segment) {
         self.shared_len += segment.len();
         self.shared.push((self.buf.len(), segment));
+    }
+
+    pub(super) fn error(&mut self, code: ErrorCode) {
+        if code == ErrorCode::NONE {
+            self.errors.none += 1;
+        } else {
+            self.errors.failed.push(code);
+        }
+        self.put(&code.0.to_be_bytes());
+    }
+
+    /// The error codes written so far.
+    pub fn take_errors(&mut self) -> ErrorTally {
+        std::mem::take(&mut self.errors)
     }
 
     pub(super) fn null(&mut self, v: Ver) {

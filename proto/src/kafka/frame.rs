@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::api_key::{ApiKey, Request, ResponseBody};
 use super::decode::Decoder;
-use super::encode::{EncodeError, Encoder};
+use super::encode::{EncodeError, Encoder, ErrorTally};
 use super::header::{RequestHeader, ResponseHeader};
 use super::out::FrameOut;
 use super::types::{Str, Tags};
@@ -20,9 +20,20 @@ pub fn response<M: Message>(
     correlation_id: i32,
     body: &M,
 ) -> Result<FrameOut, EncodeError> {
+    response_counted(key, version, correlation_id, body).map(|(frame, _)| frame)
+}
+
+/// The same, with the error codes in it.
+pub fn response_counted<M: Message>(
+    key: ApiKey,
+    version: i16,
+    correlation_id: i32,
+    body: &M,
+) -> Result<(FrameOut, ErrorTally), EncodeError> {
     let mut e = response_start(key, version, correlation_id);
     body.encode(&mut e, version)?;
-    e.finish_frame()
+    let errors = e.take_errors();
+    Ok((e.finish_frame()?, errors))
 }
 
 /// As [`response`], for a body that carries its own key.

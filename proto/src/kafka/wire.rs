@@ -159,7 +159,7 @@ impl Wire for ErrorCode {
         d.array().map(|b| Self(i16::from_be_bytes(b)))
     }
     fn write(&self, e: &mut Encoder, _: Ver) -> Result<(), EncodeError> {
-        e.put(&self.0.to_be_bytes());
+        e.error(*self);
         Ok(())
     }
     #[cfg(test)]

@@ -1,6 +1,7 @@
 //! [`ZkClient`]: what users of ZooKeeper call (Java: `ZooKeeper`).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use proto::zk::client::{
 use proto::zk::request::CreateMode;
 use proto::zk::stat::Stat;
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::metrics::Latency;
 
 use super::task::{Command, MAX_UNREAD_EVENTS, Status, Task, ZkEvents};
 
@@ -33,6 +36,8 @@ pub struct ClientConfig {
     pub expire_unheard: bool,
     /// longest reply that is read
     pub max_frame: usize,
+    /// how long requests take; sessions made of one configuration share it
+    pub latency: Arc<Latency>,
 }
 
 impl ClientConfig {
@@ -44,6 +49,7 @@ impl ClientConfig {
             read_only: false,
             expire_unheard: false,
             max_frame: 64 << 20,
+            latency: Arc::default(),
         }
     }
 }
@@ -54,6 +60,7 @@ pub struct ZkClient {
     calls: Calls,
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
+    latency: Arc<Latency>,
 }
 
 impl ZkClient {
@@ -88,6 +95,7 @@ impl ZkClient {
             calls: Calls { chroot },
             commands,
             status,
+            latency: config.latency,
         };
         Ok((client, ZkEvents(events)))
     }
@@ -150,6 +158,7 @@ impl ZkClient {
     /// Sends a call and waits for its answer. Calls are carried out in the order in which they
     /// were first polled.
     pub async fn run<T>(&self, call: Call<T>) -> Result<T, Error> {
+        let begun = Instant::now();
         let (sender, answer) = oneshot::channel();
         let command = Command::Call {
             request: call.request,
@@ -162,6 +171,7 @@ impl ZkClient {
                 _ => ErrorCode::SessionExpired,
             }),
         };
+        self.latency.took(begun.elapsed());
         call.reader.read(&self.calls.chroot, answer)
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use integration_tests::bench::kafka_load::KafkaLoad;
+use integration_tests::bench::round::Until;
 use integration_tests::broker::{BrokerConfig, RawKafka};
 use integration_tests::java_or_skip;
 use integration_tests::peers::JavaBroker;
@@ -202,7 +203,8 @@ fn use_it(addr: SocketAddr) {
         broker.call(3, &find).unwrap().error_code == ErrorCode::NONE
     });
     let mut load = KafkaLoad::prepare(addr, "topic").unwrap();
-    load.produce(1000, 1, Duration::from_millis(100)).unwrap();
+    load.produce(1000, 1, Until::Time(Duration::from_millis(100)))
+        .unwrap();
     fetch(&mut broker, 1, 1000);
     fetch(&mut broker, 1 << 30, 10);
     let nobody = MetadataRequest {
@@ -286,7 +288,8 @@ fn the_time_of_requests_is_split_by_where_it_went() {
     let broker = BrokerConfig::new(&dir, 0, &zookeeper.connect_string(), &[&metrics]);
     let _broker = broker.start();
     let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
-    load.produce(1000, 1, Duration::from_millis(100)).unwrap();
+    load.produce(1000, 1, Until::Time(Duration::from_millis(100)))
+        .unwrap();
     fetch(&mut RawKafka::connect(broker.addr()).unwrap(), 1 << 30, 700);
     wait_until("the endpoint", || TcpStream::connect(port.addr()).is_ok());
     let text = get(port.addr(), "/metrics");
@@ -343,7 +346,8 @@ fn debians_prometheus_scrapes_us() {
     let broker = BrokerConfig::new(&dir.path().join("broker"), 0, &connect, &[&metrics]);
     let _broker = broker.start();
     let mut load = KafkaLoad::prepare(broker.addr(), "topic").unwrap();
-    load.produce(1000, 1, Duration::from_millis(100)).unwrap();
+    load.produce(1000, 1, Until::Time(Duration::from_millis(100)))
+        .unwrap();
     let config = dir.path().join("prometheus.yml");
     let scrape = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: kafka\n  static_configs:\n  - targets: ['{}']\n",

@@ -26,6 +26,8 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// `reconfigEnabled`
     pub reconfig_enabled: bool,
+    /// `enableEagerACLCheck`
+    pub eager_acl_check: bool,
     /// `localSessionsEnabled`
     pub local_sessions: bool,
     /// `localSessionsUpgradingEnabled`
@@ -84,6 +86,7 @@ impl Default for Settings {
             close_session_txn: true,
             enforce_quota: false,
             reconfig_enabled: false,
+            eager_acl_check: false,
             local_sessions: false,
             local_sessions_upgrading: false,
             leader_serves: true,

@@ -161,8 +161,15 @@ impl Peer {
 
     pub(super) fn start_server(&mut self, mode: Mode, epoch: i64) {
         self.home = match std::mem::replace(&mut self.home, Home::Moving) {
-            Home::Idle(database) => {
-                let settings = self.settings.server.clone();
+            Home::Idle(mut database) => {
+                let view = &self.active;
+                database.set_config(view.text(), view.version(), self.now.wall_ms);
+                let mut settings = self.settings.server.clone();
+                // As in Java: all learners together may have as many requests outstanding as a leader.
+                let others = view.voters().len().saturating_sub(1);
+                if mode != Mode::Observing && others > 1 {
+                    settings.global_outstanding_limit /= others;
+                }
                 let server = Server::serve(settings, mode, *database, epoch, self.now);
                 Home::Serving(Box::new(server))
             }

@@ -171,6 +171,9 @@ impl Server {
         let Ok(write) = Write::read(ordered.op, body) else {
             return Err(ErrorCode::MarshallingError);
         };
+        if self.settings.eager_acl_check && self.mode != Mode::Standalone {
+            self.check_early(ordered.slot, &write)?;
+        }
         if self.settings.local_sessions {
             self.upgrade_for(ordered.slot, &write, out)?;
         }

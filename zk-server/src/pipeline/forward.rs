@@ -8,18 +8,16 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use proto::jute::Jute;
-use proto::zk::request::{CreateMode, RequestHeader};
+use proto::zk::OpCode;
+use proto::zk::request::RequestHeader;
 use proto::zk::txn::TxnHeader;
-use proto::zk::{ErrorCode, OpCode};
 
 use crate::core::conn::Waiting;
 use crate::core::io::{Mode, Output, ToQuorum, Zxid};
-use crate::core::server::{Event, Server};
+use crate::core::server::Server;
 use crate::tree::txn::Record;
 
 use super::commit::{Proposal, Requester};
-use super::request::Write;
 
 /// A write that the leader has been asked for.
 #[derive(Debug)]
@@ -89,6 +87,24 @@ impl Server {
         } else {
             self.proposals.len()
         }
+    }
+
+    /// Asks the leader to make a session of the ensemble of one that it does not know.
+    pub(crate) fn forward_session(&mut self, session: i64, timeout: i32, out: &mut Vec<Output>) {
+        let forwarded = Forwarded {
+            op: OpCode::CreateSession,
+            xid: 0,
+            after: self.last_assigned,
+            requester: None,
+        };
+        self.forwards.push(session, forwarded);
+        out.push(Output::Quorum(ToQuorum::Forward {
+            session,
+            xid: 0,
+            op: OpCode::CreateSession.code(),
+            body: Bytes::copy_from_slice(&timeout.to_be_bytes()),
+            ids: Vec::new(),
+        }));
     }
 
     /// Sends a client's write to the leader. Returns the token of its reply.
@@ -211,60 +227,5 @@ impl Server {
             record,
             requester: None,
         });
-    }
-
-    /// A local session that creates an ephemeral becomes one of the ensemble first (Java:
-    /// `QuorumZooKeeperServer.checkUpgradeSession`).
-    pub(crate) fn upgrade_for(
-        &mut self,
-        slot: u32,
-        write: &Write<'_>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), ErrorCode> {
-        let session = self.conns.get(slot).map_or(0, |conn| conn.session);
-        if !creates_ephemeral(write) || !self.tracker.is_local(session) {
-            return Ok(());
-        }
-        if !self.settings.local_sessions_upgrading {
-            return Err(ErrorCode::EphemeralOnLocalSession);
-        }
-        let Some(timeout) = self.tracker.upgrade(session) else {
-            return Ok(());
-        };
-        self.event(Event::SessionUpgraded { session });
-        if !self.is_learner() {
-            let create = Write::CreateSession { timeout };
-            self.propose_internal(session, &create, out);
-            return Ok(());
-        }
-        // The leader tracks it from here on.
-        self.tracker.remove(session);
-        self.upgrading.insert(session);
-        let forwarded = Forwarded {
-            op: OpCode::CreateSession,
-            xid: 0,
-            after: self.last_assigned,
-            requester: None,
-        };
-        self.forwards.push(session, forwarded);
-        out.push(Output::Quorum(ToQuorum::Forward {
-            session,
-            xid: 0,
-            op: OpCode::CreateSession.code(),
-            body: timeout.to_vec().into(),
-            ids: Vec::new(),
-        }));
-        Ok(())
-    }
-}
-
-fn creates_ephemeral(write: &Write<'_>) -> bool {
-    match write {
-        Write::Create(create) => {
-            matches!(create.op, OpCode::Create | OpCode::Create2)
-                && CreateMode::from_flag(create.flags).is_some_and(CreateMode::is_ephemeral)
-        }
-        Write::Multi(ops) => ops.iter().any(creates_ephemeral),
-        _ => false,
     }
 }

@@ -18,4 +18,5 @@ pub(crate) mod reconfig;
 pub(crate) mod records;
 mod reply;
 pub(crate) mod request;
+mod screen;
 mod watches;

@@ -122,7 +122,11 @@ impl Database {
             time: wall_ms,
         };
         self.add_config_node();
-        // The node is there now, unless this is no tree of ZooKeeper's.
+        let there = self.tree.find(CONFIG).map(|id| self.tree.node(id).data());
+        if there == Some(Some(text)) {
+            return;
+        }
+        // The node is there, unless this is no tree of ZooKeeper's.
         let _ = self.tree.set_data(CONFIG, Some(text), -1, at, &mut ());
     }
 

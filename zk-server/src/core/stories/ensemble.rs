@@ -654,3 +654,40 @@ fn an_epoch_runs_out_of_zxids() {
     );
     assert_eq!(e.nodes[0].log.len(), 1);
 }
+
+#[test]
+fn what_is_forbidden_goes_no_further_than_the_clients_server() {
+    for eager in [false, true] {
+        let settings = Settings {
+            eager_acl_check: eager,
+            ..Settings::default()
+        };
+        let mut e = Ensemble::with(settings, 3);
+        let read = Acl {
+            perms: perms::READ,
+            id: Id {
+                scheme: "world",
+                id: "anyone",
+            },
+        };
+        for node in 0..4 {
+            let mut m = e.client(node);
+            let path = &format!("/r{node}");
+            let body = CreateRequest {
+                path,
+                data: None,
+                acl: vec![read.clone()],
+                flags: 0,
+            };
+            assert!(e.call(&mut m, OpCode::Create, &body.to_vec()).ok().is_ok());
+            let before = e.nodes[0].log.len();
+            let set = e.call(&mut m, OpCode::SetData, &set_body(path, -1));
+            assert_eq!(set.ok(), Err(ErrorCode::NoAuth));
+            let below = format!("{path}/x");
+            assert_eq!(e.create(&mut m, &below, 0), Err(ErrorCode::NoAuth));
+            let after = e.nodes[0].log.len();
+            assert_eq!(after - before, if eager { 0 } else { 2 });
+            assert_eq!(e.create(&mut m, "/none/x", 0), Err(ErrorCode::NoNode));
+        }
+    }
+}

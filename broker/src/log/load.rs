@@ -73,7 +73,7 @@ impl Log {
             recovery_point,
             poisoned: false,
             last_flush_ms: now_ms,
-            doomed: VecDeque::new(),
+            doomed: Vec::new(),
             dir_changed: true,
             truncations: 0,
             flush_jobs: Vec::new(),

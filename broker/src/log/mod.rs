@@ -29,6 +29,6 @@ pub use epoch::EpochEntry;
 pub use error::LogError;
 pub use index::AbortedTxn;
 pub use load::LoadOptions;
-pub use partition_log::{FlushJob, FlushTicket, Log, Offsets};
+pub use partition_log::{Doomed, FlushJob, FlushTicket, Log, Offsets};
 pub use producer::{BatchMeta, Producer};
 pub use read::{Isolation, ReadPlan, TimestampAndOffset};

@@ -43,14 +43,37 @@ pub struct Log {
     pub(super) recovery_point: i64,
     pub(super) poisoned: bool,
     pub(super) last_flush_ms: i64,
-    /// renamed to `.deleted`, to be removed when their time comes
-    pub(super) doomed: VecDeque<(i64, PathBuf)>,
+    /// renamed to `.deleted`, to be removed by others
+    pub(super) doomed: Vec<Doomed>,
     /// files came or went since the directory was last synced
     pub(super) dir_changed: bool,
     /// how often the log was truncated since it was opened
     pub(super) truncations: u64,
     /// flushes that rolling asked for
     pub(super) flush_jobs: Vec<FlushJob>,
+}
+
+/// A file without further use, to be removed away from the log's owner: giving back the blocks of a
+/// large one takes long. What nobody removes is removed when the log is opened again.
+#[derive(Debug)]
+pub struct Doomed {
+    path: PathBuf,
+    /// `file.delete.delay.ms`: whoever sends its bytes to a client may go on
+    pub delay_ms: i64,
+}
+
+impl Doomed {
+    pub(super) fn new(path: PathBuf, delay_ms: i64) -> Self {
+        Self { path, delay_ms }
+    }
+
+    /// Removes the file if it is there.
+    pub fn remove(&self) {
+        match file::remove_if_exists(&self.path) {
+            Ok(_) => tracing::debug!("Removed {}", self.path.display()),
+            Err(e) => tracing::warn!("{e}; it stays until the next start"),
+        }
+    }
 }
 
 /// An fsync to be done away from the log's owner; its end is reported with [`Log::flushed`].

@@ -7,8 +7,7 @@
 use std::io;
 
 use super::error::LogError;
-use super::file;
-use super::partition_log::Log;
+use super::partition_log::{Doomed, Log};
 use super::segment::Segment;
 
 impl Log {
@@ -134,37 +133,24 @@ impl Log {
                 segment.size()
             );
             let done = self
-                .doom(segment, now_ms)
+                .doom(segment)
                 .and_then(|()| self.producers.remove_snapshots(|o| o == base));
             self.guard(done)?;
         }
         Ok(count)
     }
 
-    /// Marks a segment's files and remembers to remove them later.
-    pub(super) fn doom(&mut self, segment: Segment, now_ms: i64) -> io::Result<()> {
-        let due = now_ms.saturating_add(self.config.file_delete_delay_ms);
+    /// Marks a segment's files, to be removed later.
+    pub(super) fn doom(&mut self, segment: Segment) -> io::Result<()> {
+        let delay = self.config.file_delete_delay_ms;
         for path in segment.mark_deleted()? {
-            self.doomed.push_back((due, path));
+            self.doomed.push(Doomed::new(path, delay));
         }
         Ok(())
     }
 
-    /// Removes files whose time has come; a file that cannot be removed is left to the next start.
-    pub fn remove_doomed(&mut self, now_ms: i64) {
-        while self.doomed.front().is_some_and(|(due, _)| *due <= now_ms) {
-            let Some((_, path)) = self.doomed.pop_front() else {
-                return;
-            };
-            match file::remove_if_exists(&path) {
-                Ok(_) => tracing::debug!("[{}] Removed {}", self.name, path.display()),
-                Err(e) => tracing::warn!("[{}] {e}", self.name),
-            }
-        }
-    }
-
-    /// When `remove_doomed` is worth calling.
-    pub fn next_removal_ms(&self) -> Option<i64> {
-        self.doomed.front().map(|(due, _)| *due)
+    /// Files to be removed when their delay is over.
+    pub fn take_doomed(&mut self) -> Vec<Doomed> {
+        std::mem::take(&mut self.doomed)
     }
 }

@@ -30,7 +30,7 @@ impl Log {
         for segment in doomed {
             let base = segment.base_offset;
             let done = self
-                .doom(segment, now_ms)
+                .doom(segment)
                 .and_then(|()| self.producers.remove_snapshots(|o| o == base));
             self.guard(done)?;
         }
@@ -63,7 +63,7 @@ impl Log {
         // An old segment may have the new one's name, so that one goes first.
         let mut result = Ok(());
         for segment in old {
-            result = result.and_then(|()| self.doom(segment, now_ms));
+            result = result.and_then(|()| self.doom(segment));
         }
         let opened = result
             .and_then(|()| Segment::open(&self.dir, offset, now_ms))

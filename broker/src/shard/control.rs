@@ -10,7 +10,7 @@ use super::command::{Checkpointed, Command};
 use super::manager::{Dirs, LogManagerSettings};
 use super::shards::Shards;
 use crate::log::checkpoint::{self, Offsets};
-use crate::log::file;
+use crate::log::{Doomed, file};
 
 /// What the control thread is told.
 pub(super) enum Event {
@@ -18,6 +18,8 @@ pub(super) enum Event {
     CheckpointRecoveryPoints,
     /// a renamed directory is to be removed
     RemoveDir(PathBuf),
+    /// renamed files are to be removed
+    RemoveFiles(Vec<Doomed>),
     /// end the thread
     Stop,
 }
@@ -112,7 +114,7 @@ pub(super) fn control(
     let mut starts = later(settings.start_offset_checkpoint_interval);
     let mut marks = again(settings.high_watermark_checkpoint_interval);
     let mut producers = again(settings.producer_expiration_check_interval);
-    let mut doomed: Vec<(Instant, PathBuf)> = Vec::new();
+    let mut doomed: Vec<(Instant, Removal)> = Vec::new();
     let mut written = Written::new();
     loop {
         let timers = [&retention, &flush, &recovery, &starts, &marks, &producers];
@@ -129,7 +131,14 @@ pub(super) fn control(
         let mut names = Vec::new();
         match event {
             Ok(Event::CheckpointRecoveryPoints) => names.push(checkpoint::RECOVERY_POINT),
-            Ok(Event::RemoveDir(dir)) => doomed.push((now + settings.file_delete_delay, dir)),
+            Ok(Event::RemoveDir(dir)) => {
+                doomed.push((now + settings.file_delete_delay, Removal::Dir(dir)));
+            }
+            Ok(Event::RemoveFiles(files)) => doomed.extend(files.into_iter().filter_map(|file| {
+                let delay = Duration::from_millis(file.delay_ms.max(0) as u64);
+                // A time that no clock reaches: left to the next start.
+                Some((now.checked_add(delay)?, Removal::File(file)))
+            })),
             Ok(Event::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
@@ -159,17 +168,36 @@ pub(super) fn control(
                 }
             }
         }
-        doomed.retain(|(due, dir)| *due > now || !remove(dir));
+        remove_due(&mut doomed, now);
     }
 }
 
-/// True when there is nothing left to try.
-fn remove(dir: &Path) -> bool {
-    match file::remove_dir(dir) {
-        Ok(()) => tracing::info!("Deleted log directory {}", dir.display()),
-        Err(e) => tracing::error!("{e}; it stays until the next start"),
+/// What is gone for clients and not yet for the disk.
+enum Removal {
+    Dir(PathBuf),
+    File(Doomed),
+}
+
+impl Removal {
+    fn carry_out(&self) {
+        match self {
+            Self::File(file) => file.remove(),
+            Self::Dir(dir) => match file::remove_dir(dir) {
+                Ok(()) => tracing::info!("Deleted log directory {}", dir.display()),
+                Err(e) => tracing::error!("{e}; it stays until the next start"),
+            },
+        }
     }
-    true
+}
+
+fn remove_due(doomed: &mut Vec<(Instant, Removal)>, now: Instant) {
+    doomed.retain(|(due, removal)| {
+        let wait = *due > now;
+        if !wait {
+            removal.carry_out();
+        }
+        wait
+    });
 }
 
 #[cfg(test)]

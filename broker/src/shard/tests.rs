@@ -304,3 +304,51 @@ fn names_of_directories() {
     assert_eq!(delete_name(&long).len(), 255);
     assert_eq!(parse_dir(&delete_name(&long)), Some(DirKind::Deleted));
 }
+
+#[test]
+fn files_of_deleted_segments_go_in_the_background() {
+    let dir = tempfile::tempdir().unwrap();
+    let manager = start(dir.path());
+    // The first to go stays for an hour.
+    let delete_all_but_the_last = |delay| {
+        run(async {
+            let shards = manager.shards();
+            let config = LogConfig {
+                segment_bytes: 1,
+                retention_ms: -1,
+                file_delete_delay_ms: delay,
+                ..LogConfig::default()
+            };
+            let work = |h: &mut Hosted| {
+                h.log.set_config(config);
+                Ok(())
+            };
+            shards.with(tp(0), work).await.unwrap().unwrap();
+            append(shards, 0, b"x").await;
+            let work = |h: &mut Hosted| {
+                let end = h.log.high_watermark();
+                h.log.advance_log_start(end)?;
+                h.log.delete_old_segments(super::worker::now_ms())
+            };
+            assert_eq!(shards.with(tp(0), work).await.unwrap().unwrap(), 1);
+        });
+    };
+    run(async {
+        lead(&manager, 0).await;
+        append(manager.shards(), 0, b"y").await;
+    });
+    delete_all_but_the_last(3_600_000);
+    delete_all_but_the_last(0);
+    let there = |base: i64, suffix: &str| {
+        let name = format!("{base:020}{suffix}");
+        dir.path().join("t-0").join(name).exists()
+    };
+    assert!(!there(0, ".log") && !there(1, ".log") && there(2, ".log"));
+    let begun = std::time::Instant::now();
+    while there(1, ".log.deleted") || there(1, ".index.deleted") {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(there(0, ".log.deleted") && there(0, ".timeindex.deleted"));
+    manager.close(-1);
+}

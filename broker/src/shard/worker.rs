@@ -22,8 +22,6 @@ use crate::log::{LoadOptions, Log, LogError, Offsets, TopicPartition};
 const DRAIN: usize = 64;
 /// A larger decompression buffer is given back after use.
 const SCRATCH_KEPT: usize = 1 << 20;
-/// How often files that wait for their removal are looked at.
-const REMOVAL_STEP: Duration = Duration::from_secs(1);
 
 /// Someone who waits for partitions of this shard.
 enum Waiter {
@@ -48,9 +46,6 @@ pub(super) struct Worker {
     flusher: std_mpsc::Sender<FlushTask>,
     own: mpsc::WeakSender<Command>,
     events: std_mpsc::Sender<Event>,
-    next_removal: Instant,
-    /// some log may have files that wait for their removal
-    has_doomed: bool,
 }
 
 pub(super) fn now_ms() -> i64 {
@@ -81,8 +76,6 @@ impl Worker {
             flusher,
             own,
             events,
-            next_removal: Instant::now() + REMOVAL_STEP,
-            has_doomed: false,
         }
     }
 
@@ -90,9 +83,7 @@ impl Worker {
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut batch = Vec::with_capacity(DRAIN);
         loop {
-            let removal = self.has_doomed.then_some(self.next_removal);
-            let due = self.deadlines.keys().next().map(|k| k.0);
-            let wake = due.into_iter().chain(removal).min();
+            let wake = self.deadlines.keys().next().map(|k| k.0);
             tokio::select! {
                 biased;
                 n = inbox.recv_many(&mut batch, DRAIN) => {
@@ -128,17 +119,6 @@ impl Worker {
             if let Some((waiter, _)) = self.waiters.remove(&id) {
                 self.dismiss(id, waiter);
             }
-        }
-        if now >= self.next_removal {
-            self.next_removal = now + REMOVAL_STEP;
-            let wall = now_ms();
-            self.partitions
-                .values_mut()
-                .for_each(|h| h.log.remove_doomed(wall));
-            self.has_doomed = self
-                .partitions
-                .values()
-                .any(|h| h.log.next_removal_ms().is_some());
         }
     }
 
@@ -403,7 +383,7 @@ impl Worker {
             let _ = self.events.send(Event::CheckpointRecoveryPoints);
         }
         hosted.stirred = true;
-        self.has_doomed |= hosted.log.next_removal_ms().is_some();
+        send_doomed(&mut hosted.log, &self.events);
         after(hosted, &self.flusher, &self.own, &mut self.stirred);
     }
 
@@ -437,7 +417,7 @@ impl Worker {
             if let Err(e) = act(&mut hosted.log, now) {
                 tracing::error!("[{}] {what} failed: {e}", hosted.partition);
             }
-            self.has_doomed |= hosted.log.next_removal_ms().is_some();
+            send_doomed(&mut hosted.log, &self.events);
             after(hosted, &self.flusher, &self.own, &mut self.stirred);
         }
     }
@@ -490,6 +470,15 @@ pub(super) fn satisfied(results: &ReadResults, min_bytes: usize) -> bool {
         }
     }
     total >= min_bytes
+}
+
+/// Files to be removed go to the control thread.
+fn send_doomed(log: &mut Log, events: &std_mpsc::Sender<Event>) {
+    let doomed = log.take_doomed();
+    if !doomed.is_empty() {
+        // Without the thread they stay until the next start.
+        let _ = events.send(Event::RemoveFiles(doomed));
+    }
 }
 
 /// After a partition was touched: its flushes go to the flusher, its waiters are looked at soon.

@@ -2,6 +2,7 @@
 //! Mirrors Java's `QuorumPeerConfig`, `ServerConfig` and the places that read system properties.
 
 mod access;
+mod dynamic;
 mod error;
 mod flags;
 mod key;
@@ -14,6 +15,7 @@ mod settings;
 mod tests;
 
 pub use access::Access;
+pub use dynamic::DynamicFiles;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use flags::JvmFlags;
 pub use key::{Key, Kind, Status, Where};

@@ -128,6 +128,19 @@ pub enum Mode {
     ReadOnly,
 }
 
+impl Mode {
+    /// As Java's `srvr` and `mntr` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Leading => "leader",
+            Self::Following => "follower",
+            Self::Observing => "observer",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
 /// What the rest of the ensemble has to tell a server, through `zab/`.
 #[derive(Debug)]
 pub enum FromQuorum {

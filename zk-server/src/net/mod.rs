@@ -7,6 +7,7 @@
 //! | [`admission`] | how many may come in | `maxClientCnxns`, `maxCnxns` |
 //! | [`connection`], [`outbox`], `frames` | one connection | `NIOServerCnxn` |
 //! | `sniff` | who is there, by the first bytes | `checkFourLetterWord` |
+//! | [`quorum`] | links between leader and learners | `LearnerHandler`, `Learner` |
 //! | [`four_letter`] | four-letter words | `server.command` |
 //! | [`admin`] | the AdminServer | `server.admin` |
 //! | [`monitor`] | the values of mntr and Prometheus | `ServerMetrics` |
@@ -34,6 +35,7 @@ mod frames;
 pub mod listener;
 pub mod monitor;
 pub mod outbox;
+pub mod quorum;
 mod sniff;
 
 /// What all connections and the operators' side share.

@@ -1,5 +1,7 @@
 //! The server core behind its lock, and what its outputs cause. Inputs come from connection tasks,
 //! the log thread and the timer; whoever brings one carries out what follows from it.
+//!
+//! The core is a server that is alone, or a member of an ensemble, whose server comes and goes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,16 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use proto::quorum::QuorumPacket;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::core::Event;
+use crate::core::io::LinkId;
 use crate::core::io::{ConnId, DiskDone, DiskOrder, Input, Now, Output};
 use crate::core::server::Server;
 use crate::net::outbox::Conn;
+use crate::net::quorum::Link;
+use crate::peer::{Peer, PeerInput, PeerOutput, PeerStatus};
 use crate::store::image::Image;
 
 use super::clock::Clock;
+use super::ensemble::Ensemble;
+use super::events::{Told, report};
 use super::log::LogQueue;
 
 /// Shared by all threads.
@@ -25,18 +32,27 @@ pub struct Core {
     state: Mutex<State>,
     clock: Clock,
     log: Arc<LogQueue>,
+    /// the other servers
+    ensemble: Option<Arc<Ensemble>>,
     /// monotonic microseconds at which the timer will tick
     armed_us: AtomicU64,
     rearm: Notify,
 }
 
 #[derive(Debug)]
+enum Machine {
+    Alone(Box<Server>),
+    Member(Box<Peer>),
+}
+
+#[derive(Debug)]
 struct State {
-    server: Server,
+    machine: Machine,
     conns: HashMap<ConnId, Arc<Conn>>,
     next_conn: u64,
     /// kept for its capacity
     outputs: Vec<Output>,
+    peer_outputs: Vec<PeerOutput>,
 }
 
 /// What is left to do once the lock is free.
@@ -44,23 +60,44 @@ struct State {
 struct Aftermath {
     /// connections with something to write
     touched: Vec<Arc<Conn>>,
-    events: Vec<Event>,
+    /// links with something to write
+    links: Vec<Arc<Link>>,
+    /// links to be closed
+    closed: Vec<Arc<Link>>,
+    events: Vec<Told>,
     snapshot: Option<Image>,
     /// the log has something to do
     logged: bool,
 }
 
 impl Core {
+    /// A server that is alone.
     pub fn new(server: Server, clock: Clock, log: Arc<LogQueue>) -> Self {
+        Self::with_machine(Machine::Alone(Box::new(server)), None, clock, log)
+    }
+
+    /// A member of an ensemble.
+    pub fn member(peer: Peer, ensemble: Arc<Ensemble>, clock: Clock, log: Arc<LogQueue>) -> Self {
+        Self::with_machine(Machine::Member(Box::new(peer)), Some(ensemble), clock, log)
+    }
+
+    fn with_machine(
+        machine: Machine,
+        ensemble: Option<Arc<Ensemble>>,
+        clock: Clock,
+        log: Arc<LogQueue>,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
-                server,
+                machine,
                 conns: HashMap::new(),
                 next_conn: 1,
                 outputs: Vec::new(),
+                peer_outputs: Vec::new(),
             }),
             clock,
             log,
+            ensemble,
             armed_us: AtomicU64::new(0),
             rearm: Notify::new(),
         }
@@ -75,9 +112,28 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks into the server; for four-letter words, administration and metrics.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Server) -> T) -> T {
-        look(&mut self.lock().server)
+    /// Looks into the server, if one runs; for four-letter words, administration and metrics.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Server) -> T) -> Option<T> {
+        match &mut self.lock().machine {
+            Machine::Alone(server) => Some(look(server)),
+            Machine::Member(peer) => peer.server_mut().map(look),
+        }
+    }
+
+    /// Looks at the member of an ensemble; nothing for a server that is alone.
+    pub fn with_peer<T>(&self, look: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        match &mut self.lock().machine {
+            Machine::Alone(_) => None,
+            Machine::Member(peer) => Some(look(peer)),
+        }
+    }
+
+    pub fn peer_status(&self) -> Option<PeerStatus> {
+        self.with_peer(|peer| peer.status())
+    }
+
+    pub fn ensemble(&self) -> Option<&Arc<Ensemble>> {
+        self.ensemble.as_ref()
     }
 
     /// Connections that are open, those of four-letter words included.
@@ -127,13 +183,7 @@ impl Core {
         {
             let mut state = self.lock();
             for done in done {
-                let input = match done {
-                    DiskDone::Logged { zxid } => Input::Logged { zxid },
-                    DiskDone::SnapshotDone { zxid, ok } => Input::SnapshotDone { zxid, ok },
-                    // a server that is alone orders nothing else
-                    _ => continue,
-                };
-                self.handle(&mut state, input, &mut after);
+                self.handle_done(&mut state, done, &mut after);
             }
         }
         self.finish(after);
@@ -146,17 +196,109 @@ impl Core {
         self.finish(after);
     }
 
+    /// Something for the member of an ensemble, from other servers.
+    pub fn peer(&self, input: PeerInput) {
+        let mut after = Aftermath::default();
+        self.handle_peer(&mut self.lock(), input, &mut after);
+        self.finish(after);
+    }
+
+    /// Packets of one socket read.
+    pub fn packets(&self, link: LinkId, packets: Vec<QuorumPacket>) {
+        let mut after = Aftermath::default();
+        {
+            let mut state = self.lock();
+            for packet in packets {
+                let input = PeerInput::Packet { link, packet };
+                self.handle_peer(&mut state, input, &mut after);
+            }
+        }
+        self.finish(after);
+    }
+
     fn handle(&self, state: &mut State, input: Input, after: &mut Aftermath) {
+        let Machine::Alone(server) = &mut state.machine else {
+            let input = match input {
+                Input::Tick => PeerInput::Tick,
+                input => PeerInput::Client(input),
+            };
+            return self.handle_peer(state, input, after);
+        };
         let mut outputs = std::mem::take(&mut state.outputs);
-        state.server.handle(self.clock.now(), input, &mut outputs);
+        server.handle(self.clock.now(), input, &mut outputs);
+        after
+            .events
+            .extend(server.drain_events().into_iter().map(Told::Server));
+        let deadline = server.next_deadline();
         for output in outputs.drain(..) {
             self.carry_out(state, output, after);
         }
         state.outputs = outputs;
-        after.events.extend(state.server.drain_events());
-        if let Some(deadline) = state.server.next_deadline() {
-            if deadline < self.armed_us.load(Ordering::Relaxed) {
-                self.rearm.notify_one();
+        self.arm(deadline);
+    }
+
+    fn handle_peer(&self, state: &mut State, input: PeerInput, after: &mut Aftermath) {
+        let Machine::Member(peer) = &mut state.machine else {
+            return;
+        };
+        let mut outputs = std::mem::take(&mut state.peer_outputs);
+        peer.handle(self.clock.now(), input, &mut outputs);
+        after
+            .events
+            .extend(peer.drain_events().into_iter().map(Told::Peer));
+        let deadline = peer.next_deadline();
+        for output in outputs.drain(..) {
+            self.carry_out_peer(state, output, after);
+        }
+        state.peer_outputs = outputs;
+        self.arm(deadline);
+    }
+
+    fn handle_done(&self, state: &mut State, done: DiskDone, after: &mut Aftermath) {
+        if let Machine::Member(_) = state.machine {
+            return self.handle_peer(state, PeerInput::Disk(done), after);
+        }
+        match done {
+            DiskDone::Logged { zxid } => self.handle(state, Input::Logged { zxid }, after),
+            DiskDone::SnapshotDone { zxid, ok } => {
+                self.handle(state, Input::SnapshotDone { zxid, ok }, after);
+            }
+            // a server that is alone orders nothing else
+            _ => {}
+        }
+    }
+
+    fn arm(&self, deadline: Option<u64>) {
+        if deadline.is_some_and(|at| at < self.armed_us.load(Ordering::Relaxed)) {
+            self.rearm.notify_one();
+        }
+    }
+
+    /// What goes to other servers is queued in the order of the outputs; the writing comes after.
+    fn carry_out_peer(&self, state: &mut State, output: PeerOutput, after: &mut Aftermath) {
+        let Some(ensemble) = &self.ensemble else {
+            return;
+        };
+        let quorum = &ensemble.quorum;
+        match output {
+            PeerOutput::Client(output) => self.carry_out(state, output, after),
+            PeerOutput::Notify { to, notification } => ensemble.election.notify(to, notification),
+            PeerOutput::Listen(on) => quorum.listen(on),
+            PeerOutput::Dial { link, server } => quorum.dial(link, server),
+            PeerOutput::Send { link, packet } => after.touch_link(quorum.send(link, &packet)),
+            PeerOutput::SendSnapshot { link, image } => {
+                after.touch_link(quorum.send_snapshot(link, image));
+            }
+            PeerOutput::ReceiveSnapshot { link, zxid } => quorum.receive_snapshot(link, zxid),
+            PeerOutput::Close { link } => after.closed.extend(quorum.link(link)),
+            PeerOutput::Disk(order) => {
+                self.log.disk(order);
+                after.logged = true;
+            }
+            PeerOutput::Configured { view, active } => {
+                ensemble.configure(&view);
+                self.log.configured(view, active);
+                after.logged = true;
             }
         }
     }
@@ -209,6 +351,12 @@ impl Core {
         if after.logged {
             self.log.wake();
         }
+        for link in &after.links {
+            link.flush();
+        }
+        for link in &after.closed {
+            link.close();
+        }
         for conn in &after.touched {
             conn.flush();
         }
@@ -216,7 +364,7 @@ impl Core {
             self.log.snapshot(image);
         }
         for event in after.events {
-            report(&event);
+            report(event, self.ensemble.as_deref());
         }
     }
 
@@ -226,7 +374,10 @@ impl Core {
         const LONGEST_US: u64 = 500_000;
         loop {
             let now = self.clock.now().mono_us;
-            let wanted = self.lock().server.next_deadline();
+            let wanted = match &self.lock().machine {
+                Machine::Alone(server) => server.next_deadline(),
+                Machine::Member(peer) => peer.next_deadline(),
+            };
             let at = wanted.unwrap_or(u64::MAX).clamp(now, now + LONGEST_US);
             self.armed_us.store(at, Ordering::Relaxed);
             tokio::select! {
@@ -255,72 +406,11 @@ impl Aftermath {
             self.touched.push(conn.clone());
         }
     }
-}
 
-fn report(event: &Event) {
-    match event {
-        Event::SessionExpired { session } => {
-            tracing::info!("Expiring session 0x{session:x}, timeout exceeded");
-        }
-        Event::Quota(quota) => tracing::warn!("Quota exceeded: {quota:?}"),
-        Event::Stalled { ms } => tracing::warn!(
-            "This server stood still for {ms} ms (a slow disk, a paused machine or a clock that \
-             jumped); sessions were given the time back"
-        ),
-        Event::ClientAhead { conn, seen, ours } => tracing::info!(
-            "Refusing connection {} as it has seen zxid 0x{seen:x} our last zxid is 0x{ours:x} \
-             client must try another server",
-            conn.0
-        ),
-        Event::Malformed { conn } => {
-            tracing::warn!("Closing connection {}: a request could not be read", conn.0);
-        }
-        Event::UnknownRequest { conn, op } => {
-            tracing::warn!("Connection {} sent a request of unknown type {op}", conn.0);
-        }
-        Event::LargeRequestRefused { conn, bytes } => tracing::warn!(
-            "Closing connection {}: its request of {bytes} bytes is over what large requests may \
-             take together (largeRequestMaxBytes)",
-            conn.0
-        ),
-        Event::NotAuthenticated { conn } => tracing::error!(
-            "Closing connection {}: it has no identity of a scheme that enforce.auth.schemes names",
-            conn.0
-        ),
-        Event::ConnectionThrottled { conn } => tracing::warn!(
-            "Closing connection {}: sessions come faster than connection_throttle_tokens allows",
-            conn.0
-        ),
-        Event::StaleRequest { conn } => tracing::warn!(
-            "Closing connection {}: its request waited longer than its session's timeout \
-             (request_throttle_max_requests)",
-            conn.0
-        ),
-        Event::LongReply { conn, op, bytes } => tracing::warn!(
-            "The reply to {op} on connection {} has {bytes} bytes, which is over jute.maxbuffer: only \
-             clients with a larger jute.maxbuffer can read it",
-            conn.0
-        ),
-        Event::LimitReached { conn, what } => tracing::warn!(
-            "Connection {} has as many {what} as this server keeps; it was refused another one",
-            conn.0
-        ),
-        Event::SessionUpgraded { session } => tracing::info!("Upgrading session 0x{session:x}"),
-        Event::SessionMoved { session } => {
-            tracing::info!("Session 0x{session:x} has moved to another server");
-        }
-        Event::DigestMismatch { zxid } => {
-            tracing::error!("Digests are not matching. Value is Zxid. (0x{zxid:x})");
-        }
-        Event::ReadWriteClient { conn } => tracing::info!(
-            "Refusing session request for not-read-only client (connection {})",
-            conn.0
-        ),
-        Event::AuthFailed { conn, scheme } => {
-            tracing::warn!(
-                "Authentication failed for scheme: {scheme} on connection {}",
-                conn.0
-            );
+    fn touch_link(&mut self, link: Option<Arc<Link>>) {
+        let Some(link) = link else { return };
+        if !self.links.iter().any(|known| Arc::ptr_eq(known, &link)) {
+            self.links.push(link);
         }
     }
 }

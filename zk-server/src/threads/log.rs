@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use driver::metrics::Summary;
 
+use crate::config::DynamicFiles;
 use crate::core::io::{DiskDone, DiskOrder, Zxid};
+use crate::quorum::View;
 use crate::store::image::Image;
 use crate::store::txnlog::Synced;
 use crate::store::{Beside, Job, StoreError, Worker};
@@ -21,6 +23,11 @@ use super::core::Core;
 #[derive(Debug)]
 enum Order {
     Disk(DiskOrder),
+    /// The configuration of the ensemble has changed: its files do, before what is ordered later.
+    Configured {
+        view: View,
+        active: bool,
+    },
     /// Remove old snapshots and logs.
     Purge,
 }
@@ -66,6 +73,11 @@ impl LogQueue {
     /// Queues an order; [`Self::wake`] follows.
     pub fn disk(&self, order: DiskOrder) {
         self.push(Order::Disk(order));
+    }
+
+    /// Queues a new configuration; [`Self::wake`] follows.
+    pub fn configured(&self, view: View, active: bool) {
+        self.push(Order::Configured { view, active });
     }
 
     pub fn snapshot(&self, image: Image) {
@@ -121,8 +133,10 @@ pub struct LogThread {
 }
 
 /// What the thread needs beside the files.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LogSettings {
+    /// where a changed configuration of the ensemble is written
+    pub dynamic: Option<DynamicFiles>,
     /// `autopurge.snapRetainCount`
     pub retain: usize,
 }
@@ -137,6 +151,7 @@ impl LogThread {
         let files = Files {
             worker,
             settings,
+            orders: Vec::new(),
             beside: Threads {
                 core,
                 queue: queue.clone(),
@@ -165,6 +180,8 @@ struct Files {
     worker: Worker,
     settings: LogSettings,
     beside: Threads,
+    /// kept for its capacity
+    orders: Vec<DiskOrder>,
 }
 
 impl Files {
@@ -187,21 +204,52 @@ impl Files {
         done: &mut Vec<DiskDone>,
     ) -> Result<(), StoreError> {
         let mut purge = false;
-        let orders = batch.drain(..).filter_map(|order| match order {
-            Order::Disk(order) => Some(order),
-            Order::Purge => {
-                purge = true;
-                None
+        for order in batch.drain(..) {
+            match order {
+                Order::Disk(order) => self.orders.push(order),
+                Order::Configured { view, active } => {
+                    self.write(done)?;
+                    self.configured(&view, active);
+                }
+                Order::Purge => purge = true,
             }
-        });
-        let result = self.worker.carry_out(orders, &mut self.beside, done);
-        // What is durable is durable, even when a later order has failed.
-        self.beside.core.disk(done.drain(..));
-        result?;
+        }
+        self.write(done)?;
         if purge {
             self.purge();
         }
         Ok(())
+    }
+
+    fn write(&mut self, done: &mut Vec<DiskDone>) -> Result<(), StoreError> {
+        let orders = self.orders.drain(..);
+        let result = self.worker.carry_out(orders, &mut self.beside, done);
+        // What is durable is durable, even when a later order has failed.
+        self.beside.core.disk(done.drain(..));
+        result
+    }
+
+    fn configured(&self, view: &View, active: bool) {
+        let Some(files) = &self.settings.dynamic else {
+            return;
+        };
+        let written = if active {
+            files.activated(view.config())
+        } else {
+            files.seen(view.config())
+        };
+        match written {
+            Ok(()) if active => tracing::info!(
+                "The configuration of version {:x} is in use: its file is beside zoo.cfg",
+                view.version()
+            ),
+            Ok(()) => {}
+            Err(error) => tracing::error!(
+                "Error writing the dynamic config file of version {:x}: {error}: make the folder of \
+                 zoo.cfg writable for this server, or the next start uses the old configuration",
+                view.version()
+            ),
+        }
     }
 
     fn purge(&self) {

@@ -11,5 +11,7 @@
 
 pub mod clock;
 pub mod core;
+pub mod ensemble;
+mod events;
 pub mod log;
 pub mod start;

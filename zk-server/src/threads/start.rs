@@ -60,6 +60,7 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
     let queue = Arc::new(LogQueue::default());
     let core = Arc::new(Core::new(server, clock, queue.clone()));
     let settings = LogSettings {
+        dynamic: None,
         retain: usize::try_from(config.files.retain).unwrap_or(3),
     };
     let log = LogThread::start(worker, core.clone(), queue.clone(), settings)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::core::Server;
 use crate::core::inspect::ConnInfo;
+use crate::core::io::Mode;
 use crate::net::monitor::{self, Value as Figure};
 use crate::net::{Net, environment};
 
@@ -58,8 +59,9 @@ pub(super) const ALL: &[Command] = &[
     command("initial_configuration", &["icfg"], |_, net| {
         one("initial_configuration", json!(net.initial_config))
     }),
-    command("is_read_only", &["isro"], |_, _| {
-        one("read_only", json!(false))
+    command("is_read_only", &["isro"], |_, net| {
+        let mode = net.core.with(|server| server.mode());
+        one("read_only", json!(mode == Some(Mode::ReadOnly)))
     }),
     command("last_snapshot", &["lsnp"], last_snapshot),
     command("leader", &["lead"], |_, _| {
@@ -131,12 +133,15 @@ fn configuration(_: &Request, net: &Net) -> Body {
 }
 
 fn connections(net: &Net, brief: bool) -> Body {
-    let all: Vec<Value> = net.core.with(|server| {
-        server
-            .connections()
-            .map(|conn| connection(&conn, brief))
-            .collect()
-    });
+    let all: Vec<Value> = net
+        .core
+        .with(|server| {
+            server
+                .connections()
+                .map(|conn| connection(&conn, brief))
+                .collect()
+        })
+        .unwrap_or_default();
     body(json!({ "connections": all, "secure_connections": [] }))
 }
 
@@ -176,7 +181,8 @@ fn dirs(_: &Request, net: &Net) -> Body {
 fn dump(_: &Request, net: &Net) -> Body {
     let (expiry, ephemerals) = net
         .core
-        .with(|server| (server.sessions_by_expiry(), server.ephemerals()));
+        .with(|server| (server.sessions_by_expiry(), server.ephemerals()))
+        .unwrap_or_default();
     let expiry: Body = expiry
         .into_iter()
         .map(|(at, sessions)| (at.to_string(), json!(sessions)))
@@ -266,7 +272,7 @@ fn server_stats(net: &Net) -> Body {
     });
     body(json!({
         "version": environment::full_version(),
-        "read_only": false,
+        "read_only": stats.mode == Mode::ReadOnly,
         "server_stats": {
             "packets_sent": stats.sent,
             "packets_received": stats.received,
@@ -277,7 +283,7 @@ fn server_stats(net: &Net) -> Body {
             "provider_null": false,
             "last_processed_zxid": stats.zxid,
             "outstanding_requests": stats.outstanding,
-            "server_state": "standalone",
+            "server_state": stats.mode.name(),
             "avg_latency": stats.avg_latency,
             "max_latency": stats.max_latency,
             "min_latency": stats.min_latency,
@@ -306,7 +312,10 @@ fn system_properties(_: &Request, net: &Net) -> Body {
 }
 
 fn watch_summary(_: &Request, net: &Net) -> Body {
-    let summary = net.core.with(|server| server.watches_summary());
+    let summary = net
+        .core
+        .with(|server| server.watches_summary())
+        .unwrap_or_default();
     body(json!({
         "num_connections": summary.connections,
         "num_paths": summary.paths,
@@ -317,6 +326,7 @@ fn watch_summary(_: &Request, net: &Net) -> Body {
 fn watches(_: &Request, net: &Net) -> Body {
     let by_session = net.core.with(|server| server.watches_by_session());
     let map: Body = by_session
+        .unwrap_or_default()
         .into_iter()
         .map(|(session, paths)| (session.to_string(), json!(paths)))
         .collect();
@@ -326,6 +336,7 @@ fn watches(_: &Request, net: &Net) -> Body {
 fn watches_by_path(_: &Request, net: &Net) -> Body {
     let by_path = net.core.with(|server| server.watches_by_path());
     let map: Body = by_path
+        .unwrap_or_default()
         .into_iter()
         .map(|(path, sessions)| (path, json!(sessions)))
         .collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Net;
+use crate::core::io::Mode;
 
 /// The answer to a word. `arguments` are the bytes after it.
 pub async fn answer(
@@ -36,7 +37,14 @@ fn refusal(word: &str, net: &Net) -> String {
     )
 }
 
+/// What Java says between two roles in an ensemble.
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+
 fn run(word: &str, arguments: &[u8], peer: SocketAddr, net: &Net) -> String {
+    let mode = net.core.with(|server| server.mode());
+    if mode.is_none() && !["envi", "gtmk", "isro", "ruok", "stmk"].contains(&word) {
+        return NOT_SERVING.to_owned();
+    }
     match word {
         "conf" => text::conf(net),
         "cons" => text::cons(net, peer),
@@ -49,7 +57,11 @@ fn run(word: &str, arguments: &[u8], peer: SocketAddr, net: &Net) -> String {
         "envi" => text::envi(),
         "gtmk" => net.trace_mask.load(Ordering::Relaxed).to_string(),
         "hash" => text::hash(net),
-        "isro" => "rw".to_owned(),
+        "isro" => match mode {
+            None => "null".to_owned(),
+            Some(Mode::ReadOnly) => "ro".to_owned(),
+            Some(_) => "rw".to_owned(),
+        },
         "mntr" => text::mntr(net),
         "ruok" => "imok".to_owned(),
         "srst" => {

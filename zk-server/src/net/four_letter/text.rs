@@ -223,7 +223,7 @@ fn server_stats(net: &Net) -> String {
     let stats = monitor::ServerStats::of(net);
     format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
-         Zxid: 0x{:x}\nMode: standalone\nNode count: {}\n",
+         Zxid: 0x{:x}\nMode: {}\nNode count: {}\n",
         stats.min_latency,
         monitor::java_double(stats.avg_latency),
         stats.max_latency,
@@ -232,13 +232,15 @@ fn server_stats(net: &Net) -> String {
         stats.connections,
         stats.outstanding,
         stats.zxid,
+        stats.mode.name(),
         stats.node_count
     )
 }
 
 pub(super) fn watches_by_session(net: &Net) -> String {
     let mut out = String::new();
-    for (session, paths) in net.core.with(|server| server.watches_by_session()) {
+    let watches = net.core.with(|server| server.watches_by_session());
+    for (session, paths) in watches.unwrap_or_default() {
         put!(out, "0x{session:x}\n");
         for path in paths {
             put!(out, "\t{path}\n");
@@ -250,7 +252,8 @@ pub(super) fn watches_by_session(net: &Net) -> String {
 
 pub(super) fn watches_by_path(net: &Net) -> String {
     let mut out = String::new();
-    for (path, sessions) in net.core.with(|server| server.watches_by_path()) {
+    let watches = net.core.with(|server| server.watches_by_path());
+    for (path, sessions) in watches.unwrap_or_default() {
         put!(out, "{path}\n");
         for session in sessions {
             put!(out, "\t0x{session:x}\n");
@@ -262,6 +265,7 @@ pub(super) fn watches_by_path(net: &Net) -> String {
 
 pub(super) fn watches_summary(net: &Net) -> String {
     let summary = net.core.with(|server| server.watches_summary());
+    let summary = summary.unwrap_or_default();
     format!(
         "{} connections watching {} paths\nTotal watches:{}\n",
         summary.connections, summary.paths, summary.total

@@ -32,7 +32,7 @@ const RANKS: [(Option<&str>, f64); 5] = [
 ];
 
 /// What the core counts, copied out under its lock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct CoreFigures {
     stats: crate::core::stats::Stats,
     ephemerals: usize,
@@ -76,7 +76,7 @@ impl Figures {
         });
         Self {
             server: ServerStats::of(net),
-            core,
+            core: core.unwrap_or_default(),
             log: net.log.figures().clone(),
             rejected: net.admission.rejected.get(),
             sessionless_expired: net.counters.sessionless_expired.get(),

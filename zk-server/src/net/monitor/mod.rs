@@ -13,6 +13,7 @@ use proto::telemetry::MetricFamily;
 
 use crate::core::Server;
 use crate::core::conn::ConnStats;
+use crate::core::io::Mode;
 
 use super::Net;
 pub use figures::Figures;
@@ -33,13 +34,17 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
         ),
         (
             "server_state".to_owned(),
-            Value::Text("standalone".to_owned()),
+            Value::Text(mode(net).name().to_owned()),
         ),
     ];
     if !net.config.metrics.off {
         Figures::of(net).values(&mut values);
     }
     values
+}
+
+fn mode(net: &Net) -> Mode {
+    net.core.with(|server| server.mode()).unwrap_or_default()
 }
 
 /// The same for Prometheus.
@@ -60,8 +65,9 @@ pub fn reset(net: &Net) {
 }
 
 /// What `srvr` and `server_stats` show.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerStats {
+    pub mode: Mode,
     pub min_latency: u64,
     pub avg_latency: f64,
     pub max_latency: u64,
@@ -82,25 +88,28 @@ impl ServerStats {
     pub fn of(net: &Net) -> Self {
         let now = net.core.now();
         let connections = net.core.connection_count();
-        net.core.with(|server| {
-            let stats = server.stats();
-            Self {
-                min_latency: stats.latency.summary().min() / 1000,
-                avg_latency: milliseconds(stats.latency.summary().avg()),
-                max_latency: stats.latency.summary().max() / 1000,
-                received: stats.packets_received,
-                sent: stats.packets_sent,
-                connections,
-                outstanding: server.outstanding_requests(),
-                zxid: server.last_processed_zxid().0,
-                node_count: server.database().tree().node_count(),
-                uptime_ms: now.mono_us.saturating_sub(server.started_us()) / 1000,
-                last_response: stats.last_response,
-                min_response: stats.min_response,
-                max_response: stats.max_response,
-                auth_failed: stats.auth_failed,
-            }
-        })
+        net.core
+            .with(|server| {
+                let stats = server.stats();
+                Self {
+                    mode: server.mode(),
+                    min_latency: stats.latency.summary().min() / 1000,
+                    avg_latency: milliseconds(stats.latency.summary().avg()),
+                    max_latency: stats.latency.summary().max() / 1000,
+                    received: stats.packets_received,
+                    sent: stats.packets_sent,
+                    connections,
+                    outstanding: server.outstanding_requests(),
+                    zxid: server.last_processed_zxid().0,
+                    node_count: server.database().tree().node_count(),
+                    uptime_ms: now.mono_us.saturating_sub(server.started_us()) / 1000,
+                    last_response: stats.last_response,
+                    min_response: stats.min_response,
+                    max_response: stats.max_response,
+                    auth_failed: stats.auth_failed,
+                }
+            })
+            .unwrap_or_default()
     }
 }
 
@@ -151,7 +160,7 @@ impl Conf {
             min_session_timeout: config.min_session_timeout_ms,
             max_session_timeout: config.max_session_timeout_ms,
             // A standalone server does not take it from myid, in Java too.
-            server_id: 0,
+            server_id: net.core.peer_status().map_or(0, |peer| peer.id),
             backlog: client.and_then(|c| c.backlog).map_or(-1, i64::from),
         }
     }
@@ -185,7 +194,8 @@ fn size_of(dir: &Path, depth: u32) -> u64 {
 /// zxid and digest, oldest first (Java: `DataTree.getDigestLog`). Java notes one at every 128th
 /// transaction.
 pub fn digest_log(net: &Net) -> Vec<(i64, i64)> {
-    net.core.with(|server| server.database().digest_log())
+    let digests = net.core.with(|server| server.database().digest_log());
+    digests.unwrap_or_default()
 }
 
 /// Microseconds as milliseconds with four digits, as Java rounds its averages.

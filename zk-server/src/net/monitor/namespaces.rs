@@ -29,7 +29,7 @@ struct Traffic {
     quota_exceeded: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NamespaceFigures {
     quotas: BTreeMap<String, Quota>,
     traffic: Vec<Traffic>,

@@ -1,0 +1,126 @@
+//! Accepting learners (Java: `Leader.LearnerCnxAcceptor`). Only while leading: a learner that knocks
+//! too early is refused by the system, and tries again as Java's learners do.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::task::JoinSet;
+
+use super::{QuorumNet, talk};
+use crate::threads::core::Core;
+
+/// Learners that connect together wait here.
+const BACKLOG: i32 = 128;
+/// Links beyond this many are closed at once.
+const MAX_LINKS: usize = 1024;
+
+/// Accepts on all addresses until it is dropped.
+pub(super) async fn accept(net: Arc<QuorumNet>) {
+    let mut acceptors = JoinSet::new();
+    for listener in bind(&net).await {
+        acceptors.spawn(accept_on(listener, net.clone()));
+    }
+    while acceptors.join_next().await.is_some() {}
+}
+
+async fn accept_on(listener: TcpListener, net: Arc<QuorumNet>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let Some(core) = net.core() else { return };
+                take(stream, peer, &net, core);
+            }
+            Err(error) => {
+                tracing::warn!("Exception while accepting follower: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn take(stream: TcpStream, peer: SocketAddr, net: &Arc<QuorumNet>, core: Arc<Core>) {
+    if net.link_count() >= MAX_LINKS {
+        tracing::warn!("Closing the connection of {peer} to the quorum port: {MAX_LINKS} are open");
+        return;
+    }
+    let _ = stream.set_nodelay(net.settings.accepted_nodelay);
+    if net.settings.keep_alive {
+        let _ = SockRef::from(&stream).set_keepalive(true);
+    }
+    let link = net.add(net.next_accepted());
+    // A task of its own: it outlives the listener.
+    net.runtime
+        .spawn(talk::accepted(net.clone(), core, link, stream, peer));
+}
+
+/// Binds every address of this server; tries again as long as one cannot be bound.
+async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
+    let mut said = false;
+    loop {
+        match try_bind(net).await {
+            Ok(listeners) => return listeners,
+            Err(why) => {
+                if !said {
+                    tracing::error!("Couldn't bind to the quorum port: {why}");
+                    said = true;
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
+    let view = net.view();
+    let Some(server) = view.server(net.settings.me) else {
+        return Err("this server is not in the configuration".to_owned());
+    };
+    let mut listeners = Vec::new();
+    for (host, port, _) in &server.addresses {
+        let bound = if net.settings.listen_on_all || host == "0.0.0.0" || host == "::" {
+            listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), *port))
+                .or_else(|_| listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port)))
+        } else {
+            bind_name(host, *port).await
+        };
+        listeners.push(bound.map_err(|error| {
+            let holder = driver::port_holder::of_port(*port)
+                .map_or_else(String::new, |who| format!(", held by {who}"));
+            format!(
+                "{}: {host}:{port}{holder}: {error}: name an address of this machine in this line, or \
+                 set quorumListenOnAllIPs=true",
+                server.place
+            )
+        })?);
+    }
+    Ok(listeners)
+}
+
+async fn bind_name(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut last = io::Error::other("the name has no address");
+    for address in lookup_host((host, port)).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

@@ -1,0 +1,171 @@
+//! The quorum port: connections between leader and learners (Java: `Leader.LearnerCnxAcceptor`,
+//! `LearnerHandler`, `Learner.connectToLeader`). Carries packets and snapshots; which of them go where
+//! is the peer's business.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`link`] | one connection, shared |
+//! | `talk` | its task: reads packets, streams snapshots |
+//! | `dial` | connecting to a server: all its addresses, names resolved each time |
+//! | `listen` | accepting, only while leading |
+
+mod dial;
+pub mod link;
+mod listen;
+mod talk;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use proto::quorum::QuorumPacket;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::core::io::LinkId;
+use crate::quorum::View;
+use crate::store::DatabaseSettings;
+use crate::store::image::Image;
+use crate::threads::core::Core;
+
+pub use link::Link;
+
+/// Links that a server accepts have this bit; those that it dials do not.
+const ACCEPTED: u64 = 1 << 63;
+
+/// What the configuration says about these connections.
+#[derive(Debug, Clone)]
+pub struct QuorumNetSettings {
+    pub me: i64,
+    /// `quorumListenOnAllIPs`
+    pub listen_on_all: bool,
+    /// how long connecting may take
+    pub connect_timeout: Duration,
+    /// how long a snapshot may stand still (`initLimit`)
+    pub stall_timeout: Duration,
+    /// longest data of a packet
+    pub max_packet: usize,
+    /// `leader.nodelay`, `follower.nodelay`
+    pub accepted_nodelay: bool,
+    pub dialled_nodelay: bool,
+    /// `tcpKeepAlive`
+    pub keep_alive: bool,
+    pub database: DatabaseSettings,
+}
+
+#[derive(Debug)]
+pub struct QuorumNet {
+    settings: QuorumNetSettings,
+    runtime: Handle,
+    core: OnceLock<Weak<Core>>,
+    links: Mutex<HashMap<LinkId, Arc<Link>>>,
+    next_accepted: AtomicU64,
+    /// where servers are, by the newest configuration that names them
+    view: Mutex<View>,
+    listening: Mutex<Option<AbortHandle>>,
+}
+
+impl QuorumNet {
+    /// On the current runtime. Nothing happens before [`Self::attach`].
+    pub fn new(settings: QuorumNetSettings, view: View) -> Self {
+        Self {
+            settings,
+            runtime: Handle::current(),
+            core: OnceLock::new(),
+            links: Mutex::default(),
+            next_accepted: AtomicU64::new(ACCEPTED),
+            view: Mutex::new(view),
+            listening: Mutex::default(),
+        }
+    }
+
+    pub fn attach(&self, core: &Arc<Core>) {
+        let _ = self.core.set(Arc::downgrade(core));
+    }
+
+    fn core(&self) -> Option<Arc<Core>> {
+        self.core.get().and_then(Weak::upgrade)
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<LinkId, Arc<Link>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Links that are open or being opened.
+    pub fn link_count(&self) -> usize {
+        self.links().len()
+    }
+
+    /// Bytes that wait to be written on a link.
+    pub fn waiting(&self, link: LinkId) -> usize {
+        self.links().get(&link).map_or(0, |link| link.waiting())
+    }
+
+    pub fn configure(&self, view: View) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    fn view(&self) -> View {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.clone()
+    }
+
+    fn add(&self, id: LinkId) -> Arc<Link> {
+        let link = Arc::new(Link::new(id));
+        self.links().insert(id, link.clone());
+        link
+    }
+
+    fn forget(&self, id: LinkId) {
+        self.links().remove(&id);
+    }
+
+    /// Queues a packet; the caller flushes the link that comes back when it has let go of its lock.
+    pub fn send(&self, id: LinkId, packet: &QuorumPacket) -> Option<Arc<Link>> {
+        let link = self.links().get(&id)?.clone();
+        link.queue(packet);
+        Some(link)
+    }
+
+    pub fn send_snapshot(&self, id: LinkId, image: Image) -> Option<Arc<Link>> {
+        let link = self.links().get(&id)?.clone();
+        link.queue_snapshot(image);
+        Some(link)
+    }
+
+    pub fn receive_snapshot(&self, id: LinkId, zxid: i64) {
+        if let Some(link) = self.links().get(&id) {
+            link.receive(zxid);
+        }
+    }
+
+    pub fn link(&self, id: LinkId) -> Option<Arc<Link>> {
+        self.links().get(&id).cloned()
+    }
+
+    pub fn dial(self: &Arc<Self>, id: LinkId, server: i64) {
+        let link = self.add(id);
+        self.runtime
+            .spawn(talk::dialled(self.clone(), link, server));
+    }
+
+    /// Accepts connections from here on, or no longer.
+    pub fn listen(self: &Arc<Self>, on: bool) {
+        let mut listening = self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = listening.take() {
+            task.abort();
+        }
+        if on {
+            let task = self.runtime.spawn(listen::accept(self.clone()));
+            *listening = Some(task.abort_handle());
+        }
+    }
+
+    fn next_accepted(&self) -> LinkId {
+        LinkId(self.next_accepted.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,321 @@
+//! The task of one link: reads packets and hands them to the core in batches, writes on when the socket
+//! was full, and streams snapshots in both directions.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use proto::quorum::{PacketType, QuorumPacket};
+use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::link::{Link, Todo};
+use super::{QuorumNet, dial};
+use crate::core::io::Zxid;
+use crate::peer::PeerInput;
+use crate::store::image::Image;
+use crate::store::snapshot::wire::{self, Receiver};
+use crate::threads::core::Core;
+
+/// Bytes read by one call.
+const READ: usize = 64 << 10;
+/// A piece of a snapshot, and how many wait for the socket.
+const PIECE: usize = 256 << 10;
+const PIECES: usize = 4;
+
+/// Why a link ends: nothing more to say, or the reason for the peer.
+type End = Result<(), String>;
+
+/// A link that this server opens.
+pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64) {
+    let Some(core) = net.core() else { return };
+    let view = net.view();
+    let addresses = view.server(server).map_or_else(Vec::new, |server| {
+        let all = server.addresses.iter();
+        all.map(|(host, port, _)| (host.clone(), *port)).collect()
+    });
+    let connecting = dial::connect(addresses, net.settings.connect_timeout);
+    let connected = tokio::select! {
+        connected = connecting => connected,
+        () = closed(&link) => Err(String::new()),
+    };
+    let end = match connected {
+        Ok(stream) => {
+            let peer = stream.peer_addr().map_or(String::new(), |a| a.to_string());
+            let _ = stream.set_nodelay(net.settings.dialled_nodelay);
+            if net.settings.keep_alive {
+                let _ = SockRef::from(&stream).set_keepalive(true);
+            }
+            let (read, write) = stream.into_split();
+            link.open(write);
+            core.peer(PeerInput::Connected { link: link.id });
+            Talk::new(&net, &core, &link, read, peer, true).run().await
+        }
+        Err(why) => Err(why),
+    };
+    finish(&net, &core, &link, end);
+}
+
+/// A link that a learner has opened.
+pub(super) async fn accepted(
+    net: Arc<QuorumNet>,
+    core: Arc<Core>,
+    link: Arc<Link>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let (read, write) = stream.into_split();
+    link.open(write);
+    core.peer(PeerInput::Accepted {
+        link: link.id,
+        peer,
+    });
+    let end = Talk::new(&net, &core, &link, read, peer.to_string(), false)
+        .run()
+        .await;
+    finish(&net, &core, &link, end);
+}
+
+async fn closed(link: &Link) {
+    while !link.is_ending() {
+        link.wake.notified().await;
+    }
+}
+
+/// The peer has closed it, or must hear that it is gone.
+fn finish(net: &QuorumNet, core: &Core, link: &Link, end: End) {
+    net.forget(link.id);
+    if let Some(socket) = link.socket() {
+        let _ = SockRef::from(socket.as_ref()).shutdown(std::net::Shutdown::Both);
+    }
+    if let (Err(reason), false) = (end, link.is_closed()) {
+        core.peer(PeerInput::Gone {
+            link: link.id,
+            reason,
+        });
+    }
+}
+
+struct Talk<'a> {
+    net: &'a QuorumNet,
+    core: &'a Arc<Core>,
+    link: &'a Arc<Link>,
+    read: OwnedReadHalf,
+    peer: String,
+    buf: BytesMut,
+    /// nothing has come yet
+    first: bool,
+    /// this server is the learner
+    learner: bool,
+    /// what comes next is a snapshot
+    at_snapshot: bool,
+}
+
+impl<'a> Talk<'a> {
+    fn new(
+        net: &'a QuorumNet,
+        core: &'a Arc<Core>,
+        link: &'a Arc<Link>,
+        read: OwnedReadHalf,
+        peer: String,
+        learner: bool,
+    ) -> Self {
+        Self {
+            net,
+            core,
+            link,
+            read,
+            peer,
+            buf: BytesMut::new(),
+            first: true,
+            learner,
+            at_snapshot: false,
+        }
+    }
+
+    async fn run(mut self) -> End {
+        loop {
+            let write = match self.link.todo() {
+                Todo::Close(None) => return Ok(()),
+                Todo::Close(Some(why)) => return Err(why),
+                Todo::Snapshot(image) => {
+                    self.send_snapshot(image).await?;
+                    continue;
+                }
+                Todo::Wait { write } => write,
+            };
+            if let Some(zxid) = self.link.take_receive() {
+                self.receive_snapshot(Zxid(zxid)).await?;
+                self.at_snapshot = false;
+                self.packets()?;
+                continue;
+            }
+            self.buf.reserve(READ);
+            tokio::select! {
+                biased;
+                read = self.read.read_buf(&mut self.buf), if !self.at_snapshot => match read {
+                    Ok(0) => return Err("the other side has closed the connection".to_owned()),
+                    Ok(_) => self.packets()?,
+                    Err(error) => return Err(format!("cannot read: {error}")),
+                },
+                () = writable(self.link), if write => self.link.flush_more(),
+                () = self.link.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Hands over the packets that are whole. What follows a leader's `Snap` is a snapshot: it is left
+    /// where it is until the peer wants it.
+    fn packets(&mut self) -> End {
+        let mut packets = Vec::new();
+        let result = loop {
+            match QuorumPacket::decode(&mut self.buf, self.net.settings.max_packet) {
+                Ok(Some(packet)) => {
+                    self.at_snapshot = self.learner && packet.kind == PacketType::Snap;
+                    packets.push(packet);
+                    if self.at_snapshot {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.first &= packets.is_empty();
+        if !packets.is_empty() {
+            self.core.packets(self.link.id, packets);
+        }
+        result.map_err(|error| {
+            let who = match self.buf.get(..4) {
+                Some(b"GET " | b"POST" | b"HEAD") if self.first => "it sent an HTTP request".into(),
+                Some([0x16, 3, ..]) if self.first => {
+                    "it sent a TLS hello; TLS between servers is not served here".into()
+                }
+                _ => error.to_string(),
+            };
+            tracing::warn!(
+                "Closing the connection with {} on the quorum port: {who}",
+                self.peer
+            );
+            who
+        })
+    }
+
+    /// The image goes from a thread that walks the tree through a few pieces to the socket.
+    async fn send_snapshot(&mut self, image: Image) -> End {
+        let zxid = image.0.zxid();
+        let (give, mut pieces) = mpsc::channel::<Bytes>(PIECES);
+        let walking = tokio::task::spawn_blocking(move || {
+            wire::send(&*image.0, PIECE, |piece| {
+                give.blocking_send(piece)
+                    .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+            })
+        });
+        let mut sent = 0;
+        while let Some(mut piece) = pieces.recv().await {
+            sent += piece.len();
+            self.write(&mut piece).await?;
+        }
+        match walking.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+        tracing::info!(
+            "Sent a snapshot of {sent} bytes as of zxid 0x{:x} to {}",
+            zxid.0,
+            self.peer
+        );
+        self.core
+            .peer(PeerInput::SnapshotSent { link: self.link.id });
+        self.link.flush_more();
+        Ok(())
+    }
+
+    async fn write(&self, piece: &mut Bytes) -> End {
+        let Some(socket) = self.link.socket() else {
+            return Err("not connected".to_owned());
+        };
+        while !piece.is_empty() {
+            match socket.try_write(piece) {
+                Ok(n) => drop(piece.split_to(n)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::select! {
+                        ready = timeout(self.net.settings.stall_timeout, socket.writable()) => {
+                            if ready.is_err() {
+                                return Err(stalled(self.net.settings.stall_timeout));
+                            }
+                        }
+                        () = closed(self.link) => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(format!("cannot write: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    async fn receive_snapshot(&mut self, zxid: Zxid) -> End {
+        let settings = &self.net.settings;
+        let mut receiver = Receiver::new(&settings.database, settings.max_packet);
+        loop {
+            // A million znodes are built here: other tasks of this thread go elsewhere meanwhile.
+            let buf = &mut self.buf;
+            let whole = tokio::task::block_in_place(|| receiver.take(buf));
+            match whole {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!("The snapshot from {} is refused: {error}", self.peer);
+                    return Err(error.to_string());
+                }
+            }
+            self.buf.reserve(PIECE);
+            let read = tokio::select! {
+                read = timeout(settings.stall_timeout, self.read.read_buf(&mut self.buf)) => read,
+                () = closed(self.link) => return Ok(()),
+            };
+            match read {
+                Err(_) => return Err(stalled(settings.stall_timeout)),
+                Ok(Ok(0)) => {
+                    return Err("the other side has closed the connection within a snapshot".into());
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(format!("cannot read: {error}")),
+            }
+        }
+        let (nodes, bytes) = receiver.progress();
+        tracing::info!(
+            "Got a snapshot of {bytes} bytes with {nodes} znodes as of zxid 0x{:x} from {}",
+            zxid.0,
+            self.peer
+        );
+        let database =
+            tokio::task::block_in_place(|| receiver.finish(zxid, &self.net.settings.database));
+        self.core.peer(PeerInput::Snapshot {
+            link: self.link.id,
+            database,
+        });
+        Ok(())
+    }
+}
+
+async fn writable(link: &Link) {
+    match link.socket() {
+        Some(socket) => drop(socket.writable().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn stalled(limit: Duration) -> String {
+    format!(
+        "the snapshot stood still for {} ms (initLimit)",
+        limit.as_millis()
+    )
+}

@@ -1,0 +1,124 @@
+//! Log lines of what the pure machines tell: the words that operators of Java's servers look for.
+
+use crate::core::Event;
+use crate::peer::PeerEvent;
+
+use super::ensemble::Ensemble;
+
+/// An event of either.
+#[derive(Debug)]
+pub(super) enum Told {
+    Server(Event),
+    Peer(PeerEvent),
+}
+
+pub(super) fn report(told: Told, ensemble: Option<&Ensemble>) {
+    match told {
+        Told::Server(event) | Told::Peer(PeerEvent::Server(event)) => report_server(&event),
+        Told::Peer(event) => report_peer(&event, ensemble),
+    }
+}
+
+fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
+    let ms = |us: &u64| us / 1000;
+    let name = |id: i64| match ensemble {
+        Some(ensemble) => ensemble.name_of(id),
+        None => format!("server {id}"),
+    };
+    match event {
+        PeerEvent::Server(event) => report_server(event),
+        PeerEvent::Looking => tracing::info!("LOOKING"),
+        PeerEvent::Leading { took_us } => {
+            tracing::info!("LEADING - LEADER ELECTION TOOK - {} MS", ms(took_us));
+        }
+        PeerEvent::Following { leader, took_us } => tracing::info!(
+            "FOLLOWING {} - LEADER ELECTION TOOK - {} MS",
+            name(*leader),
+            ms(took_us)
+        ),
+        PeerEvent::Observing { leader, took_us } => tracing::info!(
+            "OBSERVING {} - LEADER ELECTION TOOK - {} MS",
+            name(*leader),
+            ms(took_us)
+        ),
+        PeerEvent::Serving { epoch } => {
+            tracing::info!("Serving clients in epoch 0x{epoch:x}");
+        }
+        PeerEvent::Abandoned { reason } => {
+            tracing::warn!(
+                "Shutting down the role in the ensemble, a new election follows: {reason}"
+            );
+        }
+        PeerEvent::Reloading => {
+            tracing::warn!("Reading the database back from the files");
+        }
+    }
+}
+
+fn report_server(event: &Event) {
+    match event {
+        Event::SessionExpired { session } => {
+            tracing::info!("Expiring session 0x{session:x}, timeout exceeded");
+        }
+        Event::Quota(quota) => tracing::warn!("Quota exceeded: {quota:?}"),
+        Event::Stalled { ms } => tracing::warn!(
+            "This server stood still for {ms} ms (a slow disk, a paused machine or a clock that \
+             jumped); sessions were given the time back"
+        ),
+        Event::ClientAhead { conn, seen, ours } => tracing::info!(
+            "Refusing connection {} as it has seen zxid 0x{seen:x} our last zxid is 0x{ours:x} \
+             client must try another server",
+            conn.0
+        ),
+        Event::Malformed { conn } => {
+            tracing::warn!("Closing connection {}: a request could not be read", conn.0);
+        }
+        Event::UnknownRequest { conn, op } => {
+            tracing::warn!("Connection {} sent a request of unknown type {op}", conn.0);
+        }
+        Event::LargeRequestRefused { conn, bytes } => tracing::warn!(
+            "Closing connection {}: its request of {bytes} bytes is over what large requests may \
+             take together (largeRequestMaxBytes)",
+            conn.0
+        ),
+        Event::NotAuthenticated { conn } => tracing::error!(
+            "Closing connection {}: it has no identity of a scheme that enforce.auth.schemes names",
+            conn.0
+        ),
+        Event::ConnectionThrottled { conn } => tracing::warn!(
+            "Closing connection {}: sessions come faster than connection_throttle_tokens allows",
+            conn.0
+        ),
+        Event::StaleRequest { conn } => tracing::warn!(
+            "Closing connection {}: its request waited longer than its session's timeout \
+             (request_throttle_max_requests)",
+            conn.0
+        ),
+        Event::LongReply { conn, op, bytes } => tracing::warn!(
+            "The reply to {op} on connection {} has {bytes} bytes, which is over jute.maxbuffer: only \
+             clients with a larger jute.maxbuffer can read it",
+            conn.0
+        ),
+        Event::LimitReached { conn, what } => tracing::warn!(
+            "Connection {} has as many {what} as this server keeps; it was refused another one",
+            conn.0
+        ),
+        Event::SessionUpgraded { session } => tracing::info!("Upgrading session 0x{session:x}"),
+        Event::SessionMoved { session } => {
+            tracing::info!("Session 0x{session:x} has moved to another server");
+        }
+        Event::DigestMismatch { zxid } => {
+            tracing::error!("Digests are not matching. Value is Zxid. (0x{zxid:x})");
+        }
+        Event::ReadWriteClient { conn } => tracing::info!(
+            "Refusing session request for not-read-only client (connection {})",
+            conn.0
+        ),
+        Event::AuthFailed { conn, scheme } => {
+            tracing::warn!(
+                "Authentication failed for scheme: {scheme} on connection {}",
+                conn.0
+            );
+        }
+    }
+}

@@ -18,7 +18,7 @@ use driver::logging::{self, LogConfig, Pattern, STARTUP};
 use driver::signals::StopSignals;
 use zk_server::config::{self, Config, ConfigError, JvmFlags};
 use zk_server::net::environment;
-use zk_server::threads::start::{self, StartError};
+use zk_server::threads::start::{self, Origin, StartError};
 
 const USAGE: &str =
     "Usage: zk-server [-Dname=value ...] configfile | port datadir [ticktime] [maxcnxns]";
@@ -90,7 +90,10 @@ fn serve(arguments: &[String], flags: JvmFlags) -> ExitCode {
         }
     }
     match loaded {
-        Ok((config, text)) => run(config, text, log_file.as_deref()),
+        Ok((config, text)) => {
+            let file = file.map(PathBuf::from);
+            run(config, Origin { file, text }, log_file.as_deref())
+        }
         Err(error) => refuse(&error),
     }
 }
@@ -101,7 +104,7 @@ fn refuse(error: &ConfigError) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-fn run(config: Config, text: String, log_file: Option<&Path>) -> ExitCode {
+fn run(config: Config, origin: Origin, log_file: Option<&Path>) -> ExitCode {
     tracing::info!(
         target: STARTUP,
         "Starting server, version {}, process {}",
@@ -134,7 +137,7 @@ fn run(config: Config, text: String, log_file: Option<&Path>) -> ExitCode {
             return ExitCode::from(UNEXPECTED);
         }
     };
-    let served = runtime.block_on(serve_until_stopped(config, text));
+    let served = runtime.block_on(serve_until_stopped(config, origin));
     runtime.shutdown_background();
     match served {
         Ok(()) => {
@@ -149,12 +152,12 @@ fn run(config: Config, text: String, log_file: Option<&Path>) -> ExitCode {
     }
 }
 
-async fn serve_until_stopped(config: Config, text: String) -> Result<(), StartError> {
+async fn serve_until_stopped(config: Config, origin: Origin) -> Result<(), StartError> {
     let mut signals = StopSignals::listen().map_err(|error| StartError {
         message: format!("cannot listen for signals: {error}."),
         exit_code: UNEXPECTED,
     })?;
-    let running = start::start(config, text).await?;
+    let running = start::start(config, origin).await?;
     if let Some(port) = running.client_port() {
         tracing::info!(target: STARTUP, "Serving clients on port {port}");
     }

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum ConfigErrorKind {
     /// `ExitCode.INVALID_INVOCATION`
     Invalid,
+    /// `ExitCode.UNEXPECTED_ERROR`
+    Unexpected,
     /// `ExitCode.UNABLE_TO_ACCESS_DATADIR`
     DataDir,
 }
@@ -26,8 +28,16 @@ impl ConfigError {
         }
     }
 
+    pub(super) fn unexpected(message: impl Into<String>) -> Self {
+        Self {
+            kind: ConfigErrorKind::Unexpected,
+            message: message.into(),
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self.kind {
+            ConfigErrorKind::Unexpected => 1,
             ConfigErrorKind::Invalid => 2,
             ConfigErrorKind::DataDir => 3,
         }

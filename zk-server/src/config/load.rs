@@ -10,6 +10,7 @@ use std::path::Path;
 
 use proto::properties::Properties;
 
+use super::dynamic::DynamicFiles;
 use super::error::{ConfigError, ConfigErrorKind};
 use super::flags::JvmFlags;
 use super::settings::{Config, Sources};
@@ -25,6 +26,10 @@ pub fn load(path: &Path, flags: JvmFlags) -> Result<(Config, String), ConfigErro
         }
         None => None,
     };
+    let next = match dynamic.is_some().then(|| DynamicFiles::next(path)) {
+        Some(next) if next.exists() => Some(parse(&next, &read(&next)?)?),
+        _ => None,
+    };
     let myid = match trimmed(&cfg, "dataDir") {
         Some(dir) => myid(&Path::new(dir).join("myid"))?,
         None => None,
@@ -33,6 +38,7 @@ pub fn load(path: &Path, flags: JvmFlags) -> Result<(Config, String), ConfigErro
         cfg,
         flags,
         dynamic,
+        next,
         myid,
     };
     Ok((

@@ -3,6 +3,7 @@
 
 mod access;
 mod dynamic;
+mod ensemble;
 mod error;
 mod flags;
 mod key;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use access::Access;
 pub use dynamic::DynamicFiles;
+pub use ensemble::{Ensemble, Members};
 pub use error::{ConfigError, ConfigErrorKind};
 pub use flags::JvmFlags;
 pub use key::{Key, Kind, Status, Where};

@@ -10,9 +10,10 @@ use crate::auth::digest::Algorithm;
 use crate::core::throttle::ThrottleSettings;
 
 use super::access::{Access, access, connection_throttle};
+use super::ensemble::{Ensemble, MemberFiles, Members, ensemble, members};
 use super::error::ConfigError;
 use super::flags::JvmFlags;
-use super::quorum::{QuorumConfig, Role};
+use super::quorum::QuorumConfig;
 use super::resolve::Resolved;
 
 /// The texts that a configuration is made of.
@@ -22,6 +23,8 @@ pub struct Sources {
     pub flags: JvmFlags,
     /// the file that `dynamicConfigFile` names
     pub dynamic: Option<Properties>,
+    /// `zoo.cfg.dynamic.next`
+    pub next: Option<Properties>,
     /// the first line of `dataDir/myid`
     pub myid: Option<String>,
 }
@@ -36,7 +39,8 @@ pub struct Config {
     pub max_session_timeout_ms: i32,
     /// from `myid`
     pub server_id: Option<i64>,
-    pub quorum: QuorumConfig,
+    pub members: Members,
+    pub ensemble: Ensemble,
     pub limits: Limits,
     pub core: Core,
     pub access: Access,
@@ -174,8 +178,13 @@ impl Config {
         let client = client_port(&mut set)?;
         let (tick, min, max) = session_times(&mut set)?;
         let server_id = server_id(sources.myid.as_deref(), &data_dir)?;
-        let quorum = ensemble(&mut set, sources.dynamic.as_ref())?;
-        let client = dynamic_client(client, &quorum, server_id)?;
+        let member_files = MemberFiles {
+            dynamic: sources.dynamic.as_ref(),
+            next: sources.next.as_ref(),
+            server_id,
+        };
+        let members = members(&mut set, &member_files)?;
+        let client = dynamic_client(client, &members.quorum, server_id)?;
         let mut config = Self {
             data_dir,
             data_log_dir,
@@ -184,7 +193,8 @@ impl Config {
             min_session_timeout_ms: min,
             max_session_timeout_ms: max,
             server_id,
-            quorum,
+            members,
+            ensemble: ensemble(&mut set),
             limits: limits(&mut set),
             core: core(&mut set)?,
             access: access(&mut set)?,
@@ -297,87 +307,6 @@ fn server_id(myid: Option<&str>, data_dir: &Path) -> Result<Option<i64>, ConfigE
             data_dir.join("myid").display()
         ))
     })
-}
-
-fn ensemble(set: &mut Resolved, dynamic: Option<&Properties>) -> Result<QuorumConfig, ConfigError> {
-    let multi = set.bool("multiAddress.enabled");
-    let quorum = match dynamic {
-        Some(file) => {
-            if let Some(place) = file.place("version") {
-                return Err(ConfigError::invalid(format!(
-                    "{place}: dynamic file shouldn't have version inside: take the line out."
-                )));
-            }
-            let outside = set.file().iter().find(|property| {
-                let key = property.key.trim();
-                ["server.", "group", "weight"]
-                    .iter()
-                    .any(|p| key.starts_with(p))
-            });
-            if let Some(property) = outside {
-                return Err(ConfigError::invalid(format!(
-                    "{}, line {}: parameter: {} must be in a separate dynamic config file.",
-                    set.file().source(),
-                    property.line,
-                    property.key
-                )));
-            }
-            QuorumConfig::parse(file, true, multi)?
-        }
-        None => QuorumConfig::parse(set.file(), false, multi)?,
-    };
-    let role = set.text("peerType");
-    if Role::parse(&role).is_none() {
-        return Err(ConfigError::invalid(format!(
-            "{}: Unrecognised peertype: write participant or observer.",
-            at(set, "peerType")
-        )));
-    }
-    standalone_only(set, &quorum)?;
-    Ok(quorum)
-}
-
-/// Java starts an ensemble where this is an error; this build serves standalone.
-fn standalone_only(set: &mut Resolved, quorum: &QuorumConfig) -> Result<(), ConfigError> {
-    let standalone = set.bool("standaloneEnabled");
-    let (voters, observers) = (quorum.voters(), quorum.observers());
-    let refuse = |place: String, why: &str| Err(ConfigError::invalid(format!("{place}: {why}.")));
-    if voters == 0 && observers > 0 {
-        let place = quorum.servers[0].place.to_string();
-        return refuse(
-            place,
-            "Observers w/o participants is an invalid configuration",
-        );
-    }
-    if !standalone && voters == 0 {
-        return refuse(
-            at(set, "standaloneEnabled"),
-            "standaloneEnabled = false then number of participants should be >0",
-        );
-    }
-    if voters == 1 && standalone {
-        if observers > 0 {
-            let observer = quorum.servers.iter().find(|s| s.role == Role::Observer);
-            let place = observer.map_or_else(String::new, |s| s.place.to_string());
-            return refuse(place, "Observers w/o quorum is an invalid configuration");
-        }
-        set.warn(format!(
-            "{}: only one server specified (ignoring): this server runs standalone.",
-            quorum.servers[0].place
-        ));
-    }
-    let second = if standalone { 1 } else { 0 };
-    match quorum.servers.get(second) {
-        Some(server) => refuse(
-            server.place.to_string(),
-            &format!(
-                "server.{} makes an ensemble, and this build serves standalone only: \
-                 keep Apache's ZooKeeper for the ensemble, or leave one server",
-                server.id
-            ),
-        ),
-        None => Ok(()),
-    }
 }
 
 /// The client address of this server's own line in a dynamic file counts, and must not contradict.

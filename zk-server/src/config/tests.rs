@@ -11,14 +11,24 @@ use super::{Config, JvmFlags, Sources, keys};
 const BASE: &str = "dataDir=/data\nclientPort=2181\n";
 
 fn config_of(cfg: &str, flags: &str, dynamic: Option<&str>) -> Result<Config, String> {
+    config_with(cfg, flags, dynamic, dynamic.map(|_| "1"))
+}
+
+fn config_with(
+    cfg: &str,
+    flags: &str,
+    dynamic: Option<&str>,
+    myid: Option<&str>,
+) -> Result<Config, String> {
     let mut jvm = JvmFlags::default();
     jvm.add("SERVER_JVMFLAGS", flags);
     let file = |name: &str, text: &str| Properties::parse(name, text.as_bytes()).unwrap();
     Config::new(Sources {
         cfg: file("zoo.cfg", cfg),
         flags: jvm,
-        dynamic: dynamic.map(|text| file("zoo.cfg.dynamic", text)),
-        myid: dynamic.map(|_| "1".to_owned()),
+        dynamic: dynamic.map(|text| file("zoo.cfg.dynamic.1f", text)),
+        next: None,
+        myid: myid.map(str::to_owned),
     })
     .map_err(|error| error.message)
 }
@@ -306,14 +316,54 @@ fn broken_files_are_refused_with_the_line_to_change() {
 }
 
 #[test]
-fn an_ensemble_is_refused_with_its_line() {
-    let error = with("server.1=a:1:2\nserver.2=b:1:2").unwrap_err();
-    assert!(error.starts_with("zoo.cfg, line 4: server.2"), "{error}");
-    assert!(error.contains("standalone only"), "{error}");
+fn members_make_an_ensemble() {
+    let two = "server.1=a:1:2\nserver.2=b:1:2\n";
+    let limits = "initLimit=10\nsyncLimit=5\n";
+    let of = |cfg: &str, myid: &str| {
+        config_with(
+            &format!("{BASE}{cfg}"),
+            "",
+            None,
+            Some(myid).filter(|id| !id.is_empty()),
+        )
+    };
+    let error = of(two, "1").unwrap_err();
+    assert!(error.contains("initLimit is not set"), "{error}");
+    let error = of(&format!("{two}initLimit=10\nsyncLimit=0"), "1").unwrap_err();
+    assert!(
+        error.starts_with("zoo.cfg, line 6: syncLimit=0: syncLimit is not set"),
+        "{error}"
+    );
+    let error = of(&format!("{two}{limits}"), "").unwrap_err();
+    assert!(error.contains("myid file is missing"), "{error}");
+    let error = of(&format!("{two}{limits}"), "3").unwrap_err();
+    assert!(error.contains("My id 3 not in the peer list"), "{error}");
+    let config = of(&format!("{two}{limits}"), "2").unwrap();
+    assert!(config.members.distributed);
+    assert!(config.warnings[0].contains("You need at least 3 servers"));
+    for line in ["sslQuorum=true", "quorum.auth.enableSasl=true"] {
+        let error = of(&format!("{two}{limits}{line}"), "1").unwrap_err();
+        assert!(error.starts_with(&format!("zoo.cfg, line 7: {line}")));
+    }
+    let config = of(
+        &format!("{two}{limits}commitLogCount=7\ncnxTimeout=900"),
+        "2",
+    )
+    .unwrap();
+    let member = &config.ensemble;
+    assert_eq!((member.init_limit, member.sync_limit), (10, 5));
+    assert_eq!(
+        (member.commit_log_count, member.connect_timeout_ms),
+        (7, 900)
+    );
+    let config = of(&format!("{two}{limits}peerType=observer"), "1").unwrap();
+    assert!(config.warnings[1].contains("doesn't match peerType"));
+
     let one = with("server.1=a:1:2").unwrap();
     assert!(one.warnings[0].contains("only one server specified (ignoring)"));
-    let error = with("server.1=a:1:2\nstandaloneEnabled=false").unwrap_err();
-    assert!(error.starts_with("zoo.cfg, line 3: server.1"), "{error}");
+    assert!(!one.members.distributed);
+    let one = format!("server.1=a:1:2\nstandaloneEnabled=false\n{limits}");
+    assert!(of(&one, "1").unwrap().members.distributed);
     let error = with("server.1=a:1:2:observer").unwrap_err();
     assert!(error.contains("Observers w/o participants"), "{error}");
     assert!(
@@ -329,6 +379,7 @@ fn a_dynamic_file_is_read() {
     let cfg = "dataDir=/data\ndynamicConfigFile=zoo.cfg.dynamic\n";
     let config = config_of(cfg, "", Some("server.1=a:1:2;2182\n")).unwrap();
     assert_eq!(config.client.unwrap().port, 2182);
+    assert_eq!(config.members.quorum.version, 0x1f);
     let error = config_of(cfg, "", Some("tickTime=1")).unwrap_err();
     assert!(
         error.contains("Unrecognised parameter: tickTime"),

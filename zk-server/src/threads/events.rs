@@ -2,6 +2,7 @@
 
 use crate::core::Event;
 use crate::peer::PeerEvent;
+use crate::zab;
 
 use super::ensemble::Ensemble;
 
@@ -27,6 +28,7 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
     };
     match event {
         PeerEvent::Server(event) => report_server(event),
+        PeerEvent::Zab(event) => report_zab(event, &name),
         PeerEvent::Looking => tracing::info!("LOOKING"),
         PeerEvent::Leading { took_us } => {
             tracing::info!("LEADING - LEADER ELECTION TOOK - {} MS", ms(took_us));
@@ -52,6 +54,57 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
         PeerEvent::Reloading => {
             tracing::warn!("Reading the database back from the files");
         }
+    }
+}
+
+fn report_zab(event: &zab::Event, name: &dyn Fn(i64) -> String) {
+    match event {
+        zab::Event::LearnerConnected { server, peer, role } => {
+            tracing::info!("{role:?} sid: {server} has connected from {peer}");
+        }
+        zab::Event::Synchronizing {
+            server,
+            sync,
+            learner_zxid,
+            leader_zxid,
+            min_committed,
+            max_committed,
+        } => tracing::info!(
+            "Synchronizing with Learner sid: {server} maxCommittedLog=0x{max_committed:x} \
+             minCommittedLog=0x{min_committed:x} lastProcessedZxid=0x{leader_zxid:x} \
+             peerLastZxid=0x{learner_zxid:x}: sending {sync:?}"
+        ),
+        zab::Event::LearnerSynced { server } => {
+            tracing::info!("Learner sid: {server} is in step and serves");
+        }
+        zab::Event::LearnerClosed {
+            server,
+            peer,
+            reason,
+        } => {
+            let who = server.map_or_else(|| peer.to_string(), |id| format!("{peer}, {}", name(id)));
+            tracing::warn!("******* GOODBYE {who} ********: {reason}");
+        }
+        zab::Event::QuorumEstablished { servers, zxid } => {
+            let servers: Vec<String> = servers.iter().map(i64::to_string).collect();
+            tracing::info!(
+                "Have quorum of supporters, sids: [{}]; starting up and setting last processed zxid: \
+                 0x{zxid:x}",
+                servers.join(",")
+            );
+        }
+        zab::Event::LeaderUnreachable {
+            leader,
+            dials,
+            reason,
+        } => tracing::warn!(
+            "Unexpected exception, tries={dials}, connecting to the leader, {}: {reason}",
+            name(*leader)
+        ),
+        zab::Event::Receiving { leader, sync, zxid } => tracing::info!(
+            "Getting a {sync:?} from the leader, {}, 0x{zxid:x}",
+            name(*leader)
+        ),
     }
 }
 

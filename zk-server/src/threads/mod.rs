@@ -14,4 +14,5 @@ pub mod core;
 pub mod ensemble;
 mod events;
 pub mod log;
+mod prepare;
 pub mod start;

@@ -1,32 +1,26 @@
-//! Start and stop of a standalone server (Java: `ZooKeeperServerMain.runFromConfig`): files, core,
-//! log thread, ports, timers, in the order in which each needs the one before.
+//! Start and stop of a server, alone (Java: `ZooKeeperServerMain.runFromConfig`) or a member of an
+//! ensemble (`QuorumPeerMain.runFromConfig`): files, core, log thread, ports, timers, in the order in
+//! which each needs the one before.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use driver::logging::STARTUP;
 
-use crate::auth::Providers;
-use crate::config::Config;
-use crate::core::{Server, Settings};
+use crate::config::{Config, DynamicFiles};
+use crate::core::Server;
+use crate::core::io::Input;
 use crate::net::admission::Admission;
-use crate::net::{Net, NetCounters, Startup, WrongPort, admin, listener, monitor};
-use crate::store::{
-    Compression, DatabaseSettings, FolderLock, RealDisk, Store, StoreConfig, StoreError, Worker,
-};
-use crate::tree::EphemeralTypes;
+use crate::net::{Net, NetCounters, WrongPort, admin, listener, monitor};
+use crate::store::FolderLock;
 
 use super::clock::Clock;
 use super::core::Core;
 use super::log::{LogQueue, LogSettings, LogThread};
+use super::prepare::{self, Restored, unexpected};
 
-/// Why a server did not start, in one sentence, and the exit code of Java's `ExitCode`.
-#[derive(Debug)]
-pub struct StartError {
-    pub message: String,
-    pub exit_code: u8,
-}
+pub use super::prepare::StartError;
 
 /// A server that serves.
 #[derive(Debug)]
@@ -36,8 +30,28 @@ pub struct Running {
     _folders: FolderLock,
 }
 
+/// What the configuration was read from.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// zoo.cfg
+    pub file: Option<PathBuf>,
+    /// its text
+    pub text: String,
+}
+
 /// Starts everything on the current runtime.
-pub async fn start(config: Config, initial_config: String) -> Result<Running, StartError> {
+pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError> {
+    if config.members.distributed {
+        let second = config.members.quorum.servers.last();
+        return Err(StartError {
+            message: format!(
+                "{}: these servers make an ensemble, and this build serves standalone only: keep \
+                 Apache's ZooKeeper for the ensemble, or leave one server.",
+                second.map_or_else(String::new, |server| server.place.to_string())
+            ),
+            exit_code: 2,
+        });
+    }
     let clock = Clock::start();
     let open_files = driver::limits::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("cannot raise the limit of open files: {error}");
@@ -46,10 +60,16 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
             hard: 1024,
         }
     });
-    warn_about_folders(&config);
-    let (server, worker, folders, startup) = restore(&config, clock)?;
+    prepare::warn_about_folders(&config);
+    let Restored {
+        worker,
+        loaded,
+        folders,
+        startup,
+    } = prepare::restore(&config)?;
     let client = match &config.client {
         Some(port) => Some(listener::bind(port).map_err(unexpected)?),
+        None if config.members.distributed => None,
         None => return Err(no_port(&config)),
     };
     let client_port = client
@@ -58,9 +78,14 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
         .map(|address| address.port());
     let admin = bind_admin(&config).await;
     let queue = Arc::new(LogQueue::default());
+    let server = Server::new(prepare::settings(&config), loaded.database, clock.now());
     let core = Arc::new(Core::new(server, clock, queue.clone()));
     let settings = LogSettings {
-        dynamic: None,
+        dynamic: origin
+            .file
+            .filter(|_| config.core.reconfig_enabled)
+            .zip(config.server_id)
+            .map(|(file, me)| DynamicFiles::new(file, me)),
         retain: usize::try_from(config.files.retain).unwrap_or(3),
     };
     let log = LogThread::start(worker, core.clone(), queue.clone(), settings)
@@ -83,7 +108,7 @@ pub async fn start(config: Config, initial_config: String) -> Result<Running, St
         core,
         log: queue,
         config,
-        initial_config,
+        initial_config: origin.text,
     });
     run(&net, client, admin).await;
     Ok(Running {
@@ -103,6 +128,7 @@ async fn run(
     admin: Option<tokio::net::TcpListener>,
 ) {
     let timer = net.core.clone();
+    timer.feed(Input::Tick);
     tokio::spawn(async move { timer.run_timer().await });
     if let Some(listener) = client {
         tokio::spawn(listener::accept(listener, net.clone()));
@@ -132,122 +158,6 @@ impl Running {
     pub fn stop(self) {
         self.net.core.close_all();
         self.log.stop();
-    }
-}
-
-/// Reads snapshot and log.
-fn restore(
-    config: &Config,
-    clock: Clock,
-) -> Result<(Server, Worker, FolderLock, Startup), StartError> {
-    let begun = Instant::now();
-    let store =
-        Store::open(Arc::new(RealDisk), store_config(config)).map_err(|e| failed_folders(&e))?;
-    // Before the log is read: what another server is writing looks like a torn end.
-    let folders = FolderLock::take(&store_config(config)).map_err(|error| failed_store(&error))?;
-    let (worker, loaded) =
-        Worker::open(store, database_settings(config)).map_err(|error| failed_store(&error))?;
-    let found = &loaded.found;
-    for note in &found.notes {
-        tracing::warn!(target: STARTUP, "{note}");
-    }
-    let startup = Startup {
-        load_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        replayed: found.replayed,
-    };
-    tracing::info!(
-        "Snapshot loaded in {} ms, highest zxid is 0x{:x}, {} transactions replayed",
-        startup.load_ms,
-        found.zxid.0,
-        found.replayed
-    );
-    let server = Server::new(settings(config), loaded.database, clock.now());
-    Ok((server, worker, folders, startup))
-}
-
-fn database_settings(config: &Config) -> DatabaseSettings {
-    DatabaseSettings {
-        types: EphemeralTypes {
-            extended: config.core.extended_types,
-            emulate_353: config.core.emulate_353_ttl,
-        },
-        digest: config.core.digest_enabled,
-        commit_log: 0,
-    }
-}
-
-fn store_config(config: &Config) -> StoreConfig {
-    let files = &config.files;
-    StoreConfig {
-        data_dir: config.data_dir.clone(),
-        log_dir: config.data_log_dir.clone(),
-        pre_alloc: files.pre_alloc_kb.saturating_mul(1024),
-        force_sync: files.force_sync,
-        log_size_limit: files.log_size_limit_kb.map(|kb| kb.saturating_mul(1024)),
-        fsync_warning: Duration::from_millis(files.fsync_warning_ms),
-        compression: match files.compression.as_str() {
-            "gz" => Compression::Gzip,
-            "snappy" => Compression::Snappy,
-            _ => Compression::None,
-        },
-        last_zxid_trailer: files.last_processed_zxid,
-        datadir_autocreate: files.autocreate_dir,
-        db_autocreate: files.autocreate_db,
-        trust_empty_snapshot: files.trust_empty_snapshot,
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    let (core, limits, files) = (&config.core, &config.limits, &config.files);
-    let access = &config.access;
-    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let seed = getrandom::u64().map_or_else(
-        |_| super::clock::wall_ms(),
-        |seed| i64::from_ne_bytes(seed.to_ne_bytes()),
-    );
-    Settings {
-        // A standalone server numbers its sessions from 1, whatever myid says, in Java too.
-        server_id: 1,
-        tick_time_ms: u64::try_from(config.tick_time_ms).unwrap_or(1),
-        min_session_timeout_ms: config.min_session_timeout_ms,
-        max_session_timeout_ms: config.max_session_timeout_ms,
-        providers: Providers {
-            skip_acl: core.skip_acl,
-            digest_enabled: core.digest_auth || access.digest,
-            digest_algorithm: core.digest_algorithm,
-            super_digest: core.super_digest.clone(),
-            ensemble: access.ensemble.then(|| access.ensemble_names.clone()),
-        },
-        types: EphemeralTypes {
-            extended: core.extended_types,
-            emulate_353: core.emulate_353_ttl,
-        },
-        digest_enabled: core.digest_enabled,
-        close_session_txn: core.close_session_txn,
-        enforce_quota: core.enforce_quota,
-        reconfig_enabled: core.reconfig_enabled,
-        snap_count: u64::from(files.snap_count),
-        snap_size_bytes: files.snap_size_limit_kb.unwrap_or(0).saturating_mul(1024),
-        global_outstanding_limit: size(u64::from(limits.global_outstanding)),
-        throttle_max_requests: size(u64::from(limits.throttle_max_requests)),
-        throttled_op_wait_ms: limits.throttled_op_wait_ms,
-        stale_latency_check: limits.stale_latency_check,
-        drop_stale: limits.drop_stale,
-        enforced_schemes: if access.enforced {
-            access.schemes.clone()
-        } else {
-            Vec::new()
-        },
-        connection_throttle: limits.connection_throttle,
-        large_request_threshold: limits.large_request_threshold.map(size),
-        large_request_max_bytes: size(limits.large_request_max_bytes),
-        max_buffer: limits.jute_max_buffer,
-        container_check_interval_ms: core.container_check_interval_ms,
-        container_max_per_minute: u64::from(core.container_max_per_minute),
-        container_max_never_used_ms: i64::try_from(core.container_max_never_used_ms)
-            .unwrap_or(i64::MAX),
-        seed,
-        ..Settings::default()
     }
 }
 
@@ -329,46 +239,6 @@ async fn purge(net: Arc<Net>) {
     }
 }
 
-/// Data where it will not last.
-fn warn_about_folders(config: &Config) {
-    let mut folders = vec![("dataDir", &config.data_dir)];
-    if config.data_log_dir != config.data_dir {
-        folders.push(("dataLogDir", &config.data_log_dir));
-    }
-    for (key, folder) in folders {
-        let why = if is_tmpfs(folder) {
-            "is in memory (tmpfs) and is lost when the machine stops"
-        } else if folder.starts_with("/tmp") || folder.starts_with("/var/tmp") {
-            "is in a folder for temporary files, which systems empty"
-        } else {
-            continue;
-        };
-        tracing::warn!(
-            target: STARTUP,
-            "{key}={} {why}: choose a folder that lasts",
-            folder.display()
-        );
-    }
-}
-
-fn is_tmpfs(folder: &Path) -> bool {
-    let existing = folder.ancestors().find(|parent| parent.exists());
-    let found = existing.and_then(|folder| nix::sys::statfs::statfs(folder).ok());
-    found.is_some_and(|found| found.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC)
-}
-
-/// The folders are missing, unwritable or swapped.
-fn failed_folders(error: &StoreError) -> StartError {
-    StartError {
-        message: format!("{error}. Change dataDir or dataLogDir, or the folder."),
-        exit_code: 3,
-    }
-}
-
-fn failed_store(error: &StoreError) -> StartError {
-    unexpected(format!("{error}."))
-}
-
 fn no_port(config: &Config) -> StartError {
     StartError {
         message: format!(
@@ -377,12 +247,5 @@ fn no_port(config: &Config) -> StartError {
             config.data_dir.display()
         ),
         exit_code: 2,
-    }
-}
-
-fn unexpected(message: String) -> StartError {
-    StartError {
-        message,
-        exit_code: 1,
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::key::Key;
 use crate::config::key::Kind::{Bool, Int, Long, Text};
 
-const QUORUM: &str = "an_ensemble_is_refused_with_its_line";
+const QUORUM: &str = "members_make_an_ensemble";
 
 pub(super) const KEYS: &[Key] = &[
     Key::cfg(
@@ -48,8 +48,8 @@ pub(super) const KEYS: &[Key] = &[
         "version of the dynamic configuration",
     )
     .ensemble(),
-    Key::cfg("initLimit", Int, "", "3.0", "ticks for a first sync").ensemble(),
-    Key::cfg("syncLimit", Int, "", "3.0", "ticks between syncs").ensemble(),
+    Key::cfg("initLimit", Int, "", "3.0", "ticks for a first sync").held_by(QUORUM),
+    Key::cfg("syncLimit", Int, "", "3.0", "ticks between syncs").held_by(QUORUM),
     Key::cfg(
         "connectToLearnerMasterLimit",
         Int,
@@ -57,7 +57,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "ticks for connecting to the leader",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::cfg("electionAlg", Int, "3", "3.0", "election algorithm").refused(
         &["3"],
         "Invalid electionAlg value. Only 3 is supported: take the line out",
@@ -101,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.5",
         "listen for servers on all addresses",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::cfg(
         "localSessionsEnabled",
         Bool,
@@ -198,7 +198,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "several addresses a server",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::cfg(
         "multiAddress.reachabilityCheckEnabled",
         Bool,
@@ -238,7 +238,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "timeout of election connections",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "electionPortBindRetry",
         Int,
@@ -246,7 +246,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "tries to bind the election port",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "tcpKeepAlive",
         Bool,
@@ -254,7 +254,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.11",
         "keep-alive between servers",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "fastleader.minNotificationInterval",
         Int,
@@ -262,7 +262,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between notifications, at least",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "fastleader.maxNotificationInterval",
         Int,
@@ -270,7 +270,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between notifications, at most",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "leader.maxTimeToWaitForEpoch",
         Int,
@@ -278,7 +278,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds that a leader waits for an epoch",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "leader.maxConcurrentSnapSyncs",
         Int,
@@ -286,7 +286,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "snapshots sent at a time",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "leader.maxConcurrentDiffSyncs",
         Int,
@@ -294,7 +294,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "differences sent at a time",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "leader.ackLoggingFrequency",
         Int,
@@ -334,7 +334,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between tries to connect to the leader",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "observer.reconnectDelayMs",
         Long,
@@ -366,7 +366,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "sync followers by snapshot always",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "forward_learner_requests_to_commit_processor_disabled",
         Bool,
@@ -398,7 +398,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "TCP_NODELAY on the leader's sockets",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::bare(
         "follower.nodelay",
         Bool,
@@ -406,5 +406,5 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "TCP_NODELAY on followers' sockets",
     )
-    .ensemble(),
+    .held_by(QUORUM),
 ];

@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "transactions kept in memory for followers",
     )
-    .ensemble(),
+    .held_by("members_make_an_ensemble"),
     Key::prop(
         "snapshotSizeFactor",
         Float,
@@ -69,7 +69,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.4",
         "share of the snapshot up to which a follower is synced from the log",
     )
-    .ensemble(),
+    .held_by("members_make_an_ensemble"),
     Key::prop(
         "forceSync",
         Text,

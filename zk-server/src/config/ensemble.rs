@@ -1,0 +1,310 @@
+//! What makes a server a member of an ensemble, and how it is one (Java: `QuorumPeerConfig`, and the
+//! properties that `QuorumPeer`, `Leader`, `Learner`, `QuorumCnxManager` read).
+
+use std::path::Path;
+
+use proto::properties::Properties;
+
+use super::error::ConfigError;
+use super::quorum::{QuorumConfig, Role};
+use super::resolve::Resolved;
+use super::settings::at;
+
+/// How this server is a member. A server that is alone reads none of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensemble {
+    pub init_limit: u32,
+    pub sync_limit: u32,
+    /// ticks; 0: `initLimit`
+    pub connect_limit: u32,
+    pub listen_on_all: bool,
+    pub multi_address: bool,
+    /// `cnxTimeout` in milliseconds
+    pub connect_timeout_ms: u64,
+    /// 0: for ever
+    pub election_bind_retries: u32,
+    pub keep_alive: bool,
+    pub min_notification_ms: u64,
+    pub max_notification_ms: u64,
+    /// negative: no limit of its own
+    pub max_wait_for_epoch_ms: i64,
+    pub max_snap_syncs: usize,
+    pub max_diff_syncs: usize,
+    pub connect_retry_ms: u64,
+    pub force_snapshot_sync: bool,
+    /// negative: no sync from the log
+    pub snapshot_size_factor: f64,
+    pub commit_log_count: usize,
+    pub leader_nodelay: bool,
+    pub follower_nodelay: bool,
+    pub read_only: bool,
+}
+
+/// The members as the files list them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Members {
+    pub quorum: QuorumConfig,
+    /// This server is one of several (Java: `isDistributed`).
+    pub distributed: bool,
+    /// proposed when this server last ran, and not in use
+    pub last_seen: Option<QuorumConfig>,
+}
+
+/// Texts of the files that list members.
+pub(super) struct MemberFiles<'a> {
+    /// `dynamicConfigFile`
+    pub(super) dynamic: Option<&'a Properties>,
+    /// `zoo.cfg.dynamic.next`
+    pub(super) next: Option<&'a Properties>,
+    pub(super) server_id: Option<i64>,
+}
+
+pub(super) fn members(set: &mut Resolved, files: &MemberFiles<'_>) -> Result<Members, ConfigError> {
+    let multi = set.bool("multiAddress.enabled");
+    let quorum = match files.dynamic {
+        Some(file) => dynamic_members(set, file, multi)?,
+        None => QuorumConfig::parse(set.file(), false, multi)?,
+    };
+    let role = set.text("peerType");
+    let Some(role) = Role::parse(&role) else {
+        return Err(ConfigError::invalid(format!(
+            "{}: Unrecognised peertype: write participant or observer.",
+            at(set, "peerType")
+        )));
+    };
+    let distributed = judge(set, &quorum)?;
+    if distributed {
+        let listed = files.server_id.and_then(|id| quorum.server(id));
+        let listed = listed.map_or(Role::Participant, |server| server.role);
+        if listed != role {
+            set.warn(format!(
+                "{}: Peer type from servers list ({}) doesn't match peerType ({}). Defaulting to \
+                 servers list.",
+                at(set, "peerType"),
+                role_name(listed),
+                role_name(role)
+            ));
+        }
+        check(set, &quorum, files.server_id)?;
+    }
+    let last_seen = match files.next.filter(|_| files.dynamic.is_some()) {
+        Some(file) => Some(QuorumConfig::parse(file, true, multi)?),
+        None => None,
+    };
+    Ok(Members {
+        quorum,
+        distributed,
+        last_seen,
+    })
+}
+
+fn dynamic_members(
+    set: &Resolved,
+    file: &Properties,
+    multi: bool,
+) -> Result<QuorumConfig, ConfigError> {
+    if let Some(place) = file.place("version") {
+        return Err(ConfigError::invalid(format!(
+            "{place}: dynamic file shouldn't have version inside: take the line out."
+        )));
+    }
+    let outside = set.file().iter().find(|property| {
+        let key = property.key.trim();
+        ["server.", "group", "weight"]
+            .iter()
+            .any(|p| key.starts_with(p))
+    });
+    if let Some(property) = outside {
+        return Err(ConfigError::invalid(format!(
+            "{}, line {}: parameter: {} must be in a separate dynamic config file.",
+            set.file().source(),
+            property.line,
+            property.key
+        )));
+    }
+    let mut quorum = QuorumConfig::parse(file, true, multi)?;
+    quorum.version = version_of(Path::new(&**file.source()));
+    Ok(quorum)
+}
+
+/// The hexadecimal number that ends the name of a dynamic file (Java: `getVersionFromFilename`).
+fn version_of(file: &Path) -> i64 {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let end = name.and_then(|name| name.rsplit_once('.'));
+    end.and_then(|(_, version)| i64::from_str_radix(version, 16).ok())
+        .unwrap_or(0)
+}
+
+/// Whether these servers make an ensemble (Java: `parseDynamicConfig`, `isDistributed`).
+fn judge(set: &mut Resolved, quorum: &QuorumConfig) -> Result<bool, ConfigError> {
+    let standalone = set.bool("standaloneEnabled");
+    let voters = quorum.voters();
+    let refuse = |place: String, why: &str| Err(ConfigError::invalid(format!("{place}: {why}.")));
+    if voters == 0 && !standalone {
+        return refuse(
+            at(set, "standaloneEnabled"),
+            "standaloneEnabled = false then number of participants should be >0",
+        );
+    }
+    let observer = quorum.servers.iter().find(|s| s.role == Role::Observer);
+    if let (Some(observer), 0) = (observer, voters) {
+        return refuse(
+            observer.place.to_string(),
+            "Observers w/o participants is an invalid configuration",
+        );
+    }
+    if voters == 1 && standalone {
+        if let Some(observer) = observer {
+            return refuse(
+                observer.place.to_string(),
+                "Observers w/o quorum is an invalid configuration",
+            );
+        }
+        set.warn(format!(
+            "{}: only one server specified (ignoring): this server runs standalone.",
+            quorum.servers[0].place
+        ));
+        return Ok(false);
+    }
+    if voters == 0 {
+        return Ok(false);
+    }
+    if voters <= 2 {
+        set.warn("No server failure will be tolerated. You need at least 3 servers.".to_owned());
+    } else if voters % 2 == 0 {
+        set.warn("Non-optimal configuration, consider an odd number of servers.".to_owned());
+    }
+    Ok(true)
+}
+
+/// What an ensemble needs (Java: `checkValidity`, `QuorumPeer.start`), and what this server does not
+/// have.
+fn check(
+    set: &mut Resolved,
+    quorum: &QuorumConfig,
+    server_id: Option<i64>,
+) -> Result<(), ConfigError> {
+    let source = set.file().source().clone();
+    for key in ["initLimit", "syncLimit"] {
+        if set.int(key) <= 0 {
+            let place = match set.value(key) {
+                Some(_) => at(set, key),
+                None => source.to_string(),
+            };
+            return Err(ConfigError::invalid(format!(
+                "{place}: {key} is not set: an ensemble needs it, for instance {key}={}.",
+                if key == "initLimit" { 10 } else { 5 }
+            )));
+        }
+    }
+    let Some(id) = server_id else {
+        return Err(ConfigError::invalid(format!(
+            "{source}: myid file is missing: write the N of this server's line server.N into the file \
+             myid of dataDir (zkServer-initialize.sh --myid=N does it)."
+        )));
+    };
+    if quorum.server(id).is_none() {
+        let known: Vec<String> = quorum
+            .servers
+            .iter()
+            .map(|server| server.id.to_string())
+            .collect();
+        return Err(ConfigError::unexpected(format!(
+            "{source}: My id {id} not in the peer list: myid says {id}, and the servers are {}: change \
+             myid or add a line server.{id}=host:2888:3888.",
+            known.join(", ")
+        )));
+    }
+    for (key, harmless, why) in MISSING {
+        let Some(value) = set.value(key) else {
+            continue;
+        };
+        if !harmless
+            .iter()
+            .any(|off| value.text.eq_ignore_ascii_case(off))
+        {
+            return Err(ConfigError::invalid(format!(
+                "{}: {key}={}: {why}.",
+                value.place, value.text
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Keys that an ensemble would have to obey, the values that ask for nothing, and the refusal.
+const MISSING: &[(&str, &[&str], &str)] = &[
+    (
+        "sslQuorum",
+        &["false"],
+        "TLS between servers is not served by this build: take the line out on all servers, or keep \
+         Apache's ZooKeeper",
+    ),
+    (
+        "portUnification",
+        &["false"],
+        "TLS between servers is not served by this build: take the line out",
+    ),
+    (
+        "quorum.auth.enableSasl",
+        &["false"],
+        "SASL between servers is not served by this build: take the line out on all servers, or keep \
+         Apache's ZooKeeper",
+    ),
+    (
+        "observerMasterPort",
+        &["0"],
+        "followers do not serve observers in this build: take the line out, observers then connect to \
+         the leader",
+    ),
+    (
+        "oraclePath",
+        &[""],
+        "an oracle for two servers is not served by this build: take the line out",
+    ),
+    (
+        "localSessionsEnabled",
+        &["false"],
+        "local sessions are not served by this build: take the line out, all sessions are global then",
+    ),
+    (
+        "leaderServes",
+        &["yes"],
+        "a leader always serves clients in this build: take the line out",
+    ),
+];
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Participant => "PARTICIPANT",
+        Role::Observer => "OBSERVER",
+    }
+}
+
+pub(super) fn ensemble(set: &mut Resolved) -> Ensemble {
+    let at_least_0 = |value: i32| u32::try_from(value).unwrap_or(0);
+    let ms = |value: i64| u64::try_from(value).unwrap_or(0);
+    let many = |value: i32| usize::try_from(value).unwrap_or(0);
+    Ensemble {
+        init_limit: at_least_0(set.int("initLimit")),
+        sync_limit: at_least_0(set.int("syncLimit")),
+        connect_limit: at_least_0(set.int("connectToLearnerMasterLimit")),
+        listen_on_all: set.bool("quorumListenOnAllIPs"),
+        multi_address: set.bool("multiAddress.enabled"),
+        connect_timeout_ms: ms(set.long("cnxTimeout")),
+        election_bind_retries: at_least_0(set.int("electionPortBindRetry")),
+        keep_alive: set.bool("tcpKeepAlive"),
+        min_notification_ms: ms(set.long("fastleader.minNotificationInterval")),
+        max_notification_ms: ms(set.long("fastleader.maxNotificationInterval")),
+        max_wait_for_epoch_ms: set.long("leader.maxTimeToWaitForEpoch"),
+        max_snap_syncs: many(set.int("leader.maxConcurrentSnapSyncs")),
+        max_diff_syncs: many(set.int("leader.maxConcurrentDiffSyncs")),
+        connect_retry_ms: ms(set.long("leaderConnectDelayDuringRetryMs")),
+        force_snapshot_sync: set.bool("forceSnapshotSync"),
+        snapshot_size_factor: set.float("snapshotSizeFactor"),
+        commit_log_count: many(set.int("commitLogCount")),
+        leader_nodelay: set.bool("leader.nodelay"),
+        follower_nodelay: set.bool("follower.nodelay"),
+        read_only: set.bool("readonlymode.enabled"),
+    }
+}

@@ -9,6 +9,7 @@ mod read_only;
 mod reconfig;
 mod schedules;
 mod sessions;
+mod wandering;
 mod watching;
 mod writes;
 

@@ -314,7 +314,7 @@ fn files_of_deleted_segments_go_in_the_background() {
         run(async {
             let shards = manager.shards();
             let config = LogConfig {
-                segment_bytes: 1,
+                segment_bytes: 100,
                 retention_ms: -1,
                 file_delete_delay_ms: delay,
                 ..LogConfig::default()

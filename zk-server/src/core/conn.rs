@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -89,7 +90,7 @@ pub struct Conn {
     pub timeout_ms: i32,
     /// clients before 3.4 do not know the read-only flag
     pub knows_read_only: bool,
-    pub ids: Vec<Identity>,
+    pub ids: Arc<Vec<Identity>>,
     /// frames to send when the current input is done
     pub out: Vec<u8>,
     pub dirty: bool,
@@ -116,7 +117,7 @@ impl Conn {
             session: 0,
             timeout_ms: 0,
             knows_read_only: true,
-            ids: vec![Identity::new("ip", &ip::host_address(peer.ip()))],
+            ids: Arc::new(vec![Identity::new("ip", &ip::host_address(peer.ip()))]),
             out: Vec::new(),
             dirty: false,
             queue: VecDeque::new(),
@@ -137,7 +138,7 @@ impl Conn {
             if self.ids.len() >= MAX_IDENTITIES || bytes + identity.id.len() > MAX_IDENTITY_BYTES {
                 return false;
             }
-            self.ids.push(identity);
+            Arc::make_mut(&mut self.ids).push(identity);
         }
         true
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -182,7 +183,7 @@ pub enum ToQuorum {
         xid: i32,
         op: i32,
         body: Bytes,
-        ids: Vec<Identity>,
+        ids: Arc<Vec<Identity>>,
     },
     /// Learner: ask the leader whether this session lives.
     Revalidate { session: i64, timeout_ms: i32 },

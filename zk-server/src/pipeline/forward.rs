@@ -6,6 +6,7 @@
 //! the oldest request's came through another server before the session moved here.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::zk::OpCode;
@@ -103,7 +104,7 @@ impl Server {
             xid: 0,
             op: OpCode::CreateSession.code(),
             body: Bytes::copy_from_slice(&timeout.to_be_bytes()),
-            ids: Vec::new(),
+            ids: Arc::default(),
         }));
     }
 

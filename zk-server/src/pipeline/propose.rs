@@ -80,7 +80,10 @@ impl Server {
         let (ids, allowed, requester) = match writer {
             Writer::Client(mut requester) => {
                 requester.token = zxid;
-                let ids = self.conns.get(requester.slot).map(|conn| &*conn.ids);
+                let ids = self
+                    .conns
+                    .get(requester.slot)
+                    .map(|conn| conn.ids.as_slice());
                 (ids.unwrap_or_default(), Allowed::ALL, Some(requester))
             }
             Writer::Server => (&[][..], Allowed::ALL, None),

@@ -189,7 +189,7 @@ impl Ensemble {
                 xid,
                 op,
                 body,
-                ids,
+                ids: ids.to_vec(),
             }),
             ToQuorum::Revalidate {
                 session,

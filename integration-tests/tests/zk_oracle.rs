@@ -2,10 +2,12 @@
 //! bytes have a meaning: replies, Stats, zxids, watch events, closed connections.
 #![allow(
     clippy::print_stdout,
-    reason = "prints the seed and the table of coverage"
+    clippy::disallowed_methods,
+    reason = "prints the seed and the table of coverage, copies data folders"
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use integration_tests::java_or_skip;
 use integration_tests::peers::Java;
@@ -13,7 +15,15 @@ use integration_tests::rng::seed;
 use integration_tests::zk::oracle::{
     Coverage, Generator, SUPER_DIGEST, Side, Step, compare, directed,
 };
-use integration_tests::zk::{ZkConfig, ZkServer};
+use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
+use proto::jute::Jute;
+use proto::zk::OpCode;
+use proto::zk::acl::Acl;
+use proto::zk::request::CreateRequest;
+use proto::zk::txn::{CreateTxn, TxnHeader};
+use zk_server::core::io::Zxid;
+use zk_server::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
+use zk_server::store::{RealDisk, Replay, Store, StoreConfig};
 
 /// Random steps after the scripted ones; `ORACLE_STEPS` asks for another number.
 const STEPS: usize = 6_000;
@@ -91,11 +101,23 @@ fn run(
     random: usize,
     required: &[&str],
 ) {
-    let java = java_or_skip!();
     let dir = tempfile::tempdir().expect("a folder");
+    run_in(dir.path(), name, configure, script, random, required);
+}
+
+/// The same on the data that lies in the folders `a` and `b`.
+fn run_in(
+    dir: &Path,
+    name: &str,
+    configure: fn(ZkConfig) -> ZkConfig,
+    script: &[Step],
+    random: usize,
+    required: &[&str],
+) {
+    let java = java_or_skip!();
     let (config_a, config_b) = (
-        configure(config(&dir.path().join("a"))),
-        configure(config(&dir.path().join("b"))),
+        configure(config(&dir.join("a"))),
+        configure(config(&dir.join("b"))),
     );
     let (java_server, other) = (config_a.start_java(java, "3.9.5"), start_b(java, &config_b));
     let mut run = Run {
@@ -159,4 +181,85 @@ fn default_settings_refuse_alike() {
 fn reconfig_of_a_server_alone() {
     let configure = |config: ZkConfig| config.line("reconfigEnabled=true");
     run("reconfig", configure, &directed::defaults(), 0, &[]);
+}
+
+/// Reads a folder without keeping anything.
+struct Nothing;
+
+impl ImageSink for Nothing {
+    fn session(&mut self, _: i64, _: i32) {}
+    fn acl(&mut self, _: i64, _: Vec<Acl<'_>>) {}
+    fn node(&mut self, _: ImageNode<'_>) -> Result<(), String> {
+        Ok(())
+    }
+    fn digest(&mut self, _: ZxidDigest) {}
+}
+
+impl Replay for Nothing {
+    fn restart(&mut self) {}
+    fn begin_new(&mut self) {
+        panic!("a server has been here");
+    }
+    fn sink(&mut self) -> &mut dyn ImageSink {
+        self
+    }
+    fn loaded(&mut self, _: Zxid) -> Result<(), String> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &TxnHeader, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+    fn image(&self) -> Image {
+        panic!("a snapshot is there");
+    }
+}
+
+/// A tree whose node `/seq` has had almost as many children as can be counted.
+fn nearly_overflown(dir: &Path) {
+    let server = config(dir).start_ours();
+    let mut client = ZkClient::connect(server.addr(), 10_000).expect("a session");
+    let create = CreateRequest {
+        path: "/seq",
+        data: None,
+        acl: vec![Acl::OPEN],
+        flags: 0,
+    };
+    client.must(OpCode::Create, &create);
+    client.call(OpCode::CloseSession, &[]).expect("an answer");
+    drop(server);
+    let folder = StoreConfig::new(dir.join("data"));
+    let mut store = Store::open(Arc::new(RealDisk), folder).expect("the folder of a server");
+    let zxid = store.recover(&mut Nothing).expect("its files").zxid.0 + 1;
+    let mut record = TxnHeader {
+        zxid,
+        time: 1_700_000_000_000,
+        op: OpCode::Create.code(),
+        ..TxnHeader::default()
+    }
+    .to_vec();
+    CreateTxn {
+        path: "/seq/late",
+        data: Some(b"x"),
+        acl: vec![Acl::OPEN],
+        ephemeral: false,
+        parent_cversion: i32::MAX - 1,
+    }
+    .write(&mut record);
+    store.append(Zxid(zxid), &record).expect("a log");
+    store.sync().expect("a disk");
+}
+
+#[test]
+fn numbers_of_sequential_nodes_overflow_alike() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    nearly_overflown(&a);
+    let files = a.join("data/version-2");
+    let copy = b.join("data/version-2");
+    std::fs::create_dir_all(&copy).expect("a folder");
+    for file in std::fs::read_dir(&files).expect("files").flatten() {
+        std::fs::copy(file.path(), copy.join(file.file_name())).expect("a copy");
+    }
+    let script = directed::overflow();
+    run_in(dir.path(), "overflow", |config| config, &script, 0, &[]);
 }

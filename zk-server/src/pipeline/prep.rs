@@ -24,6 +24,7 @@ use crate::tree::acls::AclList;
 use crate::tree::data_tree::{At, new_stat, owner_of};
 use crate::tree::digest::{self, Crc};
 use crate::tree::ephemeral::{EphemeralType, ttl_owner};
+use crate::tree::quota;
 use crate::tree::txn::Kind;
 
 use super::overlay::{Overlay, Record};
@@ -230,6 +231,10 @@ impl Prep<'_> {
             self.allowed.any?;
         }
         if op.path.contains('\0') {
+            return Err(ErrorCode::BadArguments);
+        }
+        // Limits of the root stop a Java server: live, and when it reads the log.
+        if op.path == quota::ROOT_LIMITS {
             return Err(ErrorCode::BadArguments);
         }
         let slash = op.path.rfind('/').ok_or(ErrorCode::BadArguments)?;

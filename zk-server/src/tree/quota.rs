@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Quotas live below this node.
 pub const ROOT: &str = "/zookeeper/quota";
+/// Where the limits of the root would lie, which has none.
+pub const ROOT_LIMITS: &str = "/zookeeper/quota/zookeeper_limits";
 /// Holds the limits of a subtree.
 pub const LIMITS: &str = "zookeeper_limits";
 /// Holds what the subtree has.

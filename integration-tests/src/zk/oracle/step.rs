@@ -165,6 +165,22 @@ impl Request {
         )
     }
 
+    /// `create` of a persistent node with any list.
+    pub fn create_acl(path: &str, acl: Vec<Acl<'_>>) -> Self {
+        let body = rq::CreateRequest {
+            path,
+            data: Some(b"x"),
+            acl,
+            flags: 0,
+        };
+        Self::of(OpCode::Create, &body)
+    }
+
+    pub fn set_acl_list(path: &str, acl: Vec<Acl<'_>>) -> Self {
+        let version = -1;
+        Self::of(OpCode::SetAcl, &rq::SetAclRequest { path, acl, version })
+    }
+
     pub fn create_ttl(path: &str, data: Option<&[u8]>, acl: Acls, flags: i32, ttl: i64) -> Self {
         let acl = acl.list();
         let body = rq::CreateTtlRequest {

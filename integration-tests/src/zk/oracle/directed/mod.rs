@@ -5,6 +5,7 @@
 use proto::zk::OpCode::*;
 
 mod bad;
+mod edges;
 mod nodes;
 mod required;
 mod rights;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Step> {
     steps.extend(rights::acls());
     steps.extend(rights::quotas());
     steps.extend(nodes::multis());
+    steps.extend(edges::edges());
     steps.extend(watches::watches());
     steps.extend(watches::reconnects());
     steps.extend(bad::bad_bodies());
@@ -91,6 +93,13 @@ pub fn sessions() -> Vec<Step> {
             R::who_am_i(),
         ],
     ));
+    steps
+}
+
+/// For servers on a tree in which the numbers below `/seq` are about to overflow.
+pub fn overflow() -> Vec<Step> {
+    let mut steps = sessions();
+    steps.extend(edges::overflow());
     steps
 }
 

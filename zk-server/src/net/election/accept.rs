@@ -1,0 +1,211 @@
+//! Binding the election port, and hearing who connects before that counts as a server (Java:
+//! `QuorumCnxManager.Listener`, `handleConnection`).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use proto::quorum::{Address, InitialMessage};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{ElectionNet, dial};
+
+const BACKLOG: i32 = 128;
+/// Connections that have not said who they are, at a time.
+const UNHEARD: usize = 64;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Binds all own addresses, with `electionPortBindRetry`.
+pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> {
+    let mut tries = 0;
+    loop {
+        let own = net.own(&net.lock().active);
+        let error = match try_bind(net, &own).await {
+            Ok(listeners) => return Ok(listeners),
+            Err(error) => error,
+        };
+        tries += 1;
+        if net.settings.bind_retry != 0 && tries >= net.settings.bind_retry {
+            return Err(format!(
+                "{error} As I'm leaving the listener thread, I won't be able to participate in leader election any longer ({tries} tries: electionPortBindRetry)."
+            ));
+        }
+        tracing::error!("Exception while listening: {error}");
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// After a change of this server's own address: the old one is free when this begins.
+pub(super) async fn rebind(net: Arc<ElectionNet>) {
+    loop {
+        match bind(&net).await {
+            Ok(listeners) => return run(net, listeners).await,
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// Accepts until it is dropped.
+pub(super) async fn run(net: Arc<ElectionNet>, listeners: Vec<TcpListener>) {
+    let unheard = Arc::new(Semaphore::new(UNHEARD));
+    let mut acceptors = JoinSet::new();
+    for listener in listeners {
+        acceptors.spawn(accept(net.clone(), listener, unheard.clone()));
+    }
+    while acceptors.join_next().await.is_some() {}
+}
+
+async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Semaphore>) {
+    loop {
+        let (stream, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("Exception while accepting on the election port: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let Ok(place) = unheard.clone().try_acquire_owned() else {
+            net.stranger(remote, "too many have not said who they are");
+            continue;
+        };
+        let task = net.clone();
+        net.runtime.spawn(async move {
+            let heard = hear(&task, stream, remote).await;
+            drop(place);
+            let Some((stream, read, initial)) = heard else {
+                return;
+            };
+            tracing::info!(
+                "Received connection request from {remote}: server {}",
+                initial.server
+            );
+            let (wire, slot) = task.add();
+            task.accepted(wire, remote, initial);
+            task.run(wire, &slot, stream, read).await;
+        });
+    }
+}
+
+/// The first message, and what was read behind it.
+async fn hear(
+    net: &ElectionNet,
+    mut stream: TcpStream,
+    remote: SocketAddr,
+) -> Option<(TcpStream, BytesMut, InitialMessage)> {
+    dial::prepare(&stream, net.settings.keep_alive);
+    let patience = net.settings.connect_timeout;
+    let mut read = BytesMut::with_capacity(256);
+    let heard = timeout(patience, async {
+        loop {
+            match InitialMessage::decode(&mut read) {
+                Ok(Some(initial)) => return Ok(Some(initial)),
+                Ok(None) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+            match stream.read_buf(&mut read).await {
+                // a check whether the port is open
+                Ok(0) if read.is_empty() => return Ok(None),
+                Ok(0) => return Err(format!("it ended after {} bytes", read.len())),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    });
+    match heard.await {
+        Ok(Ok(Some(initial))) => Some((stream, read, initial)),
+        Ok(Ok(None)) => None,
+        Ok(Err(why)) => {
+            net.stranger(remote, &why);
+            None
+        }
+        Err(_) => {
+            let ms = patience.as_millis();
+            net.stranger(
+                remote,
+                &format!("it has not said who it is in {ms} ms (cnxTimeout)"),
+            );
+            None
+        }
+    }
+}
+
+async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>, String> {
+    if own.is_empty() {
+        let me = net.settings.me;
+        return Err(format!(
+            "server {me} is not in the configuration: write a line server.{me}, or another number in myid."
+        ));
+    }
+    let mut listeners = Vec::new();
+    for address in own {
+        let any = address
+            .host
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_unspecified());
+        let bound = match any || net.settings.listen_on_all {
+            true => bind_all(address.port),
+            false => bind_name(address).await,
+        };
+        let listener = bound.map_err(|error| cannot_bind(address, &error))?;
+        if let Ok(at) = listener.local_addr() {
+            tracing::info!(
+                "{} is accepting connections now, my election bind port: {address} ({at})",
+                net.settings.me
+            );
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn cannot_bind(address: &Address, error: &io::Error) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let holder = driver::port_holder::of_port(address.port);
+            let holder = holder.map_or_else(String::new, |who| format!(" ({who})"));
+            format!("the port is taken{holder}: stop what listens there or change the line server.N")
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: name one of its own in the line server.N, or set quorumListenOnAllIPs=true".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not listen there: take a port over 1023".to_owned(),
+        _ => "name an address of this machine in the line server.N, or set quorumListenOnAllIPs=true".to_owned(),
+    };
+    format!("cannot bind the election port {address}: {error}: {what}.")
+}
+
+fn bind_all(port: u16) -> io::Result<TcpListener> {
+    listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port))
+        .or_else(|_| listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)))
+}
+
+async fn bind_name(address: &Address) -> io::Result<TcpListener> {
+    let mut last = io::Error::other("the name has no address");
+    for resolved in lookup_host((address.host.as_str(), address.port)).await? {
+        match listen(resolved) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

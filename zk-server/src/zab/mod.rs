@@ -11,6 +11,10 @@ pub mod io;
 pub mod leader;
 pub mod learner;
 pub mod settings;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod zxid;
 
 pub use event::Event;

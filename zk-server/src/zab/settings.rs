@@ -24,21 +24,26 @@ pub struct Settings {
     pub reconfig_enabled: bool,
 }
 
+impl Settings {
+    /// Java's.
+    pub const DEFAULT: Self = Self {
+        tick_time_ms: 2000,
+        init_limit: 10,
+        sync_limit: 5,
+        connect_limit: 0,
+        connect_retry_ms: 100,
+        max_time_to_wait_for_epoch_ms: -1,
+        max_concurrent_snap_syncs: 10,
+        max_concurrent_diff_syncs: 100,
+        snapshot_size_factor: 0.33,
+        force_snap_sync: false,
+        reconfig_enabled: false,
+    };
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            tick_time_ms: 2000,
-            init_limit: 10,
-            sync_limit: 5,
-            connect_limit: 0,
-            connect_retry_ms: 100,
-            max_time_to_wait_for_epoch_ms: -1,
-            max_concurrent_snap_syncs: 10,
-            max_concurrent_diff_syncs: 100,
-            snapshot_size_factor: 0.33,
-            force_snap_sync: false,
-            reconfig_enabled: false,
-        }
+        Self::DEFAULT
     }
 }
 

@@ -60,6 +60,16 @@ impl Leader {
                 "it accepted epoch {accepted_epoch}, which can't be"
             ));
         }
+        let voter = self.views.active.is_voter(server);
+        if voter && self.phase != Phase::Discovering && accepted_epoch > self.epoch {
+            // Java's leader stays, and that server can't ever follow it.
+            let epoch = self.epoch;
+            let reason = format!(
+                "server {server} has accepted epoch {accepted_epoch} and can't follow one of epoch {epoch}: a new election finds a later one"
+            );
+            self.abandon(reason, out);
+            return Ok(());
+        }
         // The older connection is one that this server has not seen break.
         let same = |l: &super::Follower| l.server == Some(server);
         let older = self.learners.iter().find(|&(_, learner)| same(learner));
@@ -77,11 +87,7 @@ impl Leader {
             out.push(Effect::Say(Event::LearnerConnected { server, peer, role }));
         }
         match self.phase {
-            Phase::Discovering => {
-                if self.views.active.is_voter(server) || accepted_epoch >= self.epoch {
-                    self.connecting(server, accepted_epoch, out);
-                }
-            }
+            Phase::Discovering => self.connecting(server, accepted_epoch, out),
             Phase::Accepting => {}
             _ => self.inform(link, now, out),
         }

@@ -101,9 +101,8 @@ impl Leader {
                 send(link, QuorumPacket::new(PacketType::Diff, announce), out);
                 send_committed(link, then, out);
             }
-            Plan::Trunc { to, then } => {
+            Plan::Trunc { to } => {
                 send(link, QuorumPacket::new(PacketType::Trunc, to), out);
-                send_committed(link, then, out);
             }
             Plan::Snap | Plan::ReadLog { .. } => {
                 send(link, QuorumPacket::new(PacketType::Snap, leader_zxid), out);

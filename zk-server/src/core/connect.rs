@@ -72,7 +72,8 @@ impl Server {
     }
 
     fn create_session(&mut self, slot: u32, session: i64, timeout: i32, out: &mut Vec<Output>) {
-        if self.mode == Mode::ReadOnly || self.settings.local_sessions {
+        let local = self.settings.local_sessions && self.mode != Mode::Standalone;
+        if local || self.mode == Mode::ReadOnly {
             self.tracker.track_local(session, timeout);
             return self.finish_session_init(slot, true, out);
         }

@@ -167,10 +167,10 @@ impl Server {
         }
     }
 
-    /// Ends a session as if it had expired.
+    /// Ends a session as if it had expired. Those of the ensemble are their leader's to end.
     pub fn expire_session(&mut self, session: i64, out: &mut Vec<Output>) {
         if self.tracker.is_alive(session) {
-            self.close_session_of(session, out);
+            self.end_session(session, out);
         }
     }
 }

@@ -425,12 +425,16 @@ impl Server {
         for session in self.tracker.expire() {
             self.stats.sessions_expired += 1;
             self.event(Event::SessionExpired { session });
-            if self.tracker.is_local(session) {
-                self.tracker.remove(session);
-                self.close_connection_of(session, out);
-            } else {
-                self.close_session_of(session, out);
-            }
+            self.end_session(session, out);
+        }
+    }
+
+    pub(super) fn end_session(&mut self, session: i64, out: &mut Vec<Output>) {
+        if self.tracker.is_local(session) {
+            self.tracker.remove(session);
+            self.close_connection_of(session, out);
+        } else {
+            self.close_session_of(session, out);
         }
     }
 

@@ -73,6 +73,10 @@ fn main() -> ExitCode {
 fn run_format(args: &[String]) -> Result<(), Failure> {
     let (mut data, mut as_json, mut used) = (false, false, 0);
     let mut file = None;
+    if let ["-h" | "-help" | "--help"] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        println!("{USAGE}");
+        return Ok(());
+    }
     for arg in args {
         used += 1;
         match arg.as_str() {

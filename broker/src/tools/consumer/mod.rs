@@ -30,11 +30,17 @@ use tokio::time::timeout;
 use self::formatter::Formatter;
 use self::options::Options;
 use super::Failure;
-use super::options::{TopicFilter, parse};
+use super::options::{Tool, TopicFilter, on_standard_error, parse};
 use super::settings::Settings;
 
+const TOOL: Tool = Tool {
+    name: "kafka-console-consumer",
+    alone: Some(options::ABOUT),
+    bad_value: on_standard_error,
+};
+
 pub async fn run(args: Vec<String>) -> i32 {
-    let options: Options = match parse("kafka-console-consumer", args) {
+    let options: Options = match parse(&TOOL, args) {
         Ok(options) => options,
         Err(code) => return code,
     };
@@ -207,7 +213,11 @@ fn consumer(options: &Options) -> Result<Consumer, Failure> {
         request_timeout: request.unwrap_or(Duration::from_secs(30)),
         ..ClientOptions::default()
     };
-    let servers = options.bootstrap_server.as_deref().unwrap_or_default();
+    let servers = options
+        .servers
+        .bootstrap_server
+        .as_deref()
+        .unwrap_or_default();
     let addresses = parse_addresses(servers)?;
     let subscription = subscription(options)?;
     let membership = match subscription {

@@ -3,13 +3,17 @@
 use clap::Parser;
 
 use crate::tools::Failure;
+use crate::tools::options::{Servers, VERSION};
 use crate::tools::settings::key_values;
+
+pub(super) const ABOUT: &str =
+    "This tool helps to read data from Kafka topics and outputs it to standard output.";
 
 #[derive(Debug, Parser)]
 #[command(
-    about = "This tool helps to read data from Kafka topics and outputs it to standard output.",
+    about = ABOUT,
     infer_long_args = true,
-    disable_version_flag = true,
+    version = VERSION,
     max_term_width = 100
 )]
 pub(super) struct Options {
@@ -31,9 +35,8 @@ pub(super) struct Options {
     /// With --zookeeper: delete what is known of the group before the start
     #[arg(long)]
     pub(super) delete_consumer_offsets: bool,
-    /// Brokers to connect to, host:port, separated by commas
-    #[arg(long, value_name = "server to connect to")]
-    pub(super) bootstrap_server: Option<String>,
+    #[command(flatten)]
+    pub(super) servers: Servers,
     /// The partition to read, from its end unless --offset says otherwise
     #[arg(long, value_name = "partition")]
     pub(super) partition: Option<i32>,
@@ -97,7 +100,7 @@ impl Options {
     /// Java: `checkRequiredArgs`, and what the group options say together.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let old = self.blacklist.is_some() || self.delete_consumer_offsets;
-        match (&self.zookeeper, &self.bootstrap_server) {
+        match (&self.zookeeper, &self.servers.bootstrap_server) {
             (Some(_), Some(_)) => {
                 return err("Only one of --bootstrap-server or --zookeeper must be specified");
             }
@@ -133,7 +136,7 @@ impl Options {
             }
             _ => {}
         }
-        if self.bootstrap_server.is_none() {
+        if self.servers.bootstrap_server.is_none() {
             return err("Missing required argument \"[bootstrap-server]\"");
         }
         Ok(())

@@ -13,10 +13,9 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use driver::kafka_client::cluster::parse_addresses;
+use driver::kafka_client::Cluster;
 use driver::kafka_client::membership::partitions_of;
 use driver::kafka_client::offsets::{LATEST, TopicPartition};
-use driver::kafka_client::{Cluster, Options as ClientOptions};
 use proto::kafka::{ErrorCode, Str};
 
 use self::admin::{Admin, Description};
@@ -24,59 +23,69 @@ use self::options::{Action, Options};
 use self::view::OffsetRow;
 use super::Failure;
 use super::errors::exception;
-use super::options::parse;
-use super::settings::Settings;
+use super::options::{AdminClient, Tool, parse};
+
+const TOOL: Tool = Tool {
+    name: "kafka-consumer-groups",
+    alone: Some(options::ABOUT),
+    bad_value: |message| {
+        failed(message);
+        0
+    },
+};
 
 pub async fn run(args: Vec<String>) -> i32 {
-    let options: Options = match parse("kafka-consumer-groups", args) {
+    let options: Options = match parse(&TOOL, args) {
         Ok(options) => options,
         Err(code) => return code,
     };
     let checked = options.check().and_then(|action| {
         let filters = Filters::of(&options)?;
-        Ok((action, filters, connect(&options).map_err(|f| f.0)?))
+        let timeout = Duration::from_millis(options.timeout.unwrap_or(5000));
+        let client = options.admin.client(timeout).map_err(|f| f.0)?;
+        Ok((action, filters, client, timeout))
     });
-    let (action, filters, mut admin) = match checked {
+    let (action, filters, client, timeout) = match checked {
         Ok(checked) => checked,
         Err(message) => {
             eprintln!("{message}");
             return 1;
         }
     };
-    let result = match action {
-        Action::List => list(&mut admin, &options, &filters).await,
-        Action::Describe => describe(&mut admin, &options).await,
-        Action::Delete => delete(&mut admin, &options).await,
-        Action::ResetOffsets => reset::run(&mut admin, &options).await,
-        Action::DeleteOffsets => delete_offsets(&mut admin, &options).await,
-    };
-    if let Err(failure) = result {
+    if let Err(failure) = execute(&options, action, &filters, client, timeout).await {
         // Java's tool ends with 0 here, and scripts may have come to rely on it.
-        print_error(&format!(
-            "Executing consumer group command failed due to {failure}"
-        ));
+        failed(&failure.0);
     }
     0
 }
 
-fn print_error(message: &str) {
-    println!("\nError: {message}");
+async fn execute(
+    options: &Options,
+    action: Action,
+    filters: &Filters,
+    client: AdminClient,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let mut cluster = Cluster::new(client.addresses, client.options);
+    cluster.any_within(client.patience).await?;
+    let mut admin = Admin::new(cluster, timeout);
+    match action {
+        Action::List => list(&mut admin, options, filters).await,
+        Action::Describe => describe(&mut admin, options).await,
+        Action::Delete => delete(&mut admin, options).await,
+        Action::ResetOffsets => reset::run(&mut admin, options).await,
+        Action::DeleteOffsets => delete_offsets(&mut admin, options).await,
+    }
 }
 
-fn connect(options: &Options) -> Result<Admin, Failure> {
-    let mut set = Settings::load(options.command_config.as_deref(), "command-config", &[])?;
-    set.get("bootstrap.servers");
-    let patience = Duration::from_millis(options.timeout.unwrap_or(5000));
-    let client = ClientOptions {
-        client_id: Str::from(set.get("client.id").unwrap_or("adminclient-1")),
-        connect_timeout: patience,
-        request_timeout: set.millis("request.timeout.ms", None)?.unwrap_or(patience),
-        ..ClientOptions::default()
-    };
-    set.finish()?;
-    let servers = options.bootstrap_server.as_deref().unwrap_or_default();
-    let cluster = Cluster::new(parse_addresses(servers)?, client);
-    Ok(Admin::new(cluster, patience))
+fn failed(why: &str) {
+    print_error(&format!(
+        "Executing consumer group command failed due to {why}"
+    ));
+}
+
+fn print_error(message: &str) {
+    println!("\nError: {message}");
 }
 
 /// The states and types that `--list` is to show.

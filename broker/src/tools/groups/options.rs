@@ -2,21 +2,21 @@
 
 use clap::Parser;
 
+use crate::tools::options::{AdminServers, VERSION};
+
+pub(super) const ABOUT: &str = "This tool helps to list all consumer groups, describe a consumer \
+    group, delete consumer group info, or reset consumer group offsets.";
+
 #[derive(Debug, Parser)]
 #[command(
-    about = "This tool helps to list all consumer groups, describe a consumer group, delete \
-             consumer group info, or reset consumer group offsets.",
+    about = ABOUT,
     infer_long_args = true,
-    disable_version_flag = true,
+    version = VERSION,
     max_term_width = 100
 )]
 pub(super) struct Options {
-    /// Brokers to connect to, host:port, separated by commas
-    #[arg(long, value_name = "server to connect to")]
-    pub(super) bootstrap_server: Option<String>,
-    /// Property file for the connection
-    #[arg(long, value_name = "command config property file")]
-    pub(super) command_config: Option<String>,
+    #[command(flatten)]
+    pub(super) admin: AdminServers,
     /// The group; may be given several times
     #[arg(long, value_name = "consumer group")]
     pub(super) group: Vec<String>,
@@ -118,7 +118,7 @@ const DRY_RUN: &str = "WARN: No action will be performed as the --execute option
 impl Options {
     /// What is to be done, or which flags are missing or do not go together.
     pub(super) fn check(&self) -> Result<Action, String> {
-        if self.bootstrap_server.is_none() {
+        if self.admin.servers.bootstrap_server.is_none() {
             return Err("Missing required argument \"[bootstrap-server]\"".to_owned());
         }
         let chosen: Vec<Action> = [

@@ -24,11 +24,17 @@ use tokio::sync::mpsc;
 use self::options::{Options, Producing};
 use self::reader::LineReader;
 use super::Failure;
-use super::options::parse;
+use super::options::{Tool, on_standard_error, parse};
 use super::settings::Settings;
 
+const TOOL: Tool = Tool {
+    name: "kafka-console-producer",
+    alone: None,
+    bad_value: on_standard_error,
+};
+
 pub async fn run(args: Vec<String>) -> i32 {
-    let options: Options = match parse("kafka-console-producer", args) {
+    let options: Options = match parse(&TOOL, args) {
         Ok(options) => options,
         Err(code) => return code,
     };
@@ -113,7 +119,12 @@ fn connect(producing: &Producing) -> Result<Producer, Failure> {
         request_timeout: producing.producer.request_timeout * 2,
         ..ClientOptions::default()
     };
-    let cluster = Cluster::new(parse_addresses(&producing.servers)?, client);
+    let addresses = parse_addresses(&producing.servers).map_err(|_| {
+        let servers = &producing.servers;
+        let form = "Please provide valid host:port like host1:9091,host2:9092";
+        Failure::new(format!("{form}\n {servers} is none"))
+    })?;
+    let cluster = Cluster::new(addresses, client);
     let seed = now() as u64;
     Ok(Producer::new(
         cluster,

@@ -5,22 +5,22 @@ use driver::kafka_client::producer::ProducerOptions;
 use proto::records::Compression;
 
 use crate::tools::Failure;
+use crate::tools::options::{Servers, VERSION};
 use crate::tools::settings::Settings;
 
 #[derive(Debug, Parser)]
 #[command(
     about = "This tool helps to read data from standard input and publish it to Kafka.",
     infer_long_args = true,
-    disable_version_flag = true,
+    version = VERSION,
     max_term_width = 100
 )]
 pub(super) struct Options {
     /// The topic to produce to
     #[arg(long)]
     pub(super) topic: Option<String>,
-    /// Brokers to connect to, host:port, separated by commas
-    #[arg(long, value_name = "server to connect to")]
-    pub(super) bootstrap_server: Option<String>,
+    #[command(flatten)]
+    pub(super) servers: Servers,
     /// The old name of --bootstrap-server
     #[arg(long, value_name = "broker-list")]
     pub(super) broker_list: Option<String>,
@@ -116,12 +116,12 @@ pub(super) struct Producing {
 
 impl Options {
     pub(super) fn check(&self) -> Result<Producing, Failure> {
-        let missing = |name: &str| Failure::new(format!("Missing required argument \"[{name}]\""));
-        let topic = self.topic.clone().ok_or_else(|| missing("topic"))?;
-        let servers = self.bootstrap_server.as_ref().or(self.broker_list.as_ref());
-        let servers = servers
-            .cloned()
-            .ok_or_else(|| missing("bootstrap-server"))?;
+        let missing = |what: &str| Failure::new(format!("Missing required {what}"));
+        let servers = self.servers.bootstrap_server.as_ref();
+        let servers = servers.or(self.broker_list.as_ref()).cloned();
+        let servers = servers.ok_or_else(|| missing("option(s) [bootstrap-server]"))?;
+        let topic = self.topic.clone();
+        let topic = topic.ok_or_else(|| missing("argument \"[topic]\""))?;
         let file = self.producer_config.as_deref();
         let mut set = Settings::load(file, "producer-property", &self.producer_property)?;
         let producer = self.producer(&mut set)?;

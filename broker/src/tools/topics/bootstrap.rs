@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use driver::kafka_client::{CallError, Cluster, Options as ClientOptions};
+use driver::kafka_client::{CallError, Cluster};
 use proto::kafka::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
@@ -24,6 +24,7 @@ use super::options::Options;
 use super::view::{PartitionView, Style, TopicView};
 use super::{ensure_found, select};
 use crate::tools::Failure;
+use crate::tools::options::AdminClient;
 
 /// Type of a topic in DescribeConfigs.
 const TOPIC: i8 = 2;
@@ -37,10 +38,10 @@ pub(super) struct Bootstrap {
 }
 
 impl Bootstrap {
-    pub(super) fn new(addresses: Vec<(String, u16)>, options: ClientOptions) -> Self {
-        Self {
-            cluster: Cluster::new(addresses, options),
-        }
+    pub(super) async fn connect(client: AdminClient) -> Result<Self, Failure> {
+        let mut cluster = Cluster::new(client.addresses, client.options);
+        cluster.any_within(client.patience).await?;
+        Ok(Self { cluster })
     }
 
     pub(super) async fn names(&mut self, options: &Options) -> Result<Vec<String>, Failure> {

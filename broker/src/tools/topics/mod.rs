@@ -6,18 +6,28 @@ mod options;
 mod view;
 mod zookeeper;
 
-use driver::kafka_client::Options as ClientOptions;
-use driver::kafka_client::cluster::parse_addresses;
-use proto::kafka::Str;
+use std::time::Duration;
 
 use self::bootstrap::Bootstrap;
 use self::options::{Action, Options};
 use self::zookeeper::ZooKeeper;
 use super::Failure;
-use super::options::{TopicFilter, is_internal, parse};
+use super::options::{Tool, TopicFilter, is_internal, parse};
+
+const TOOL: Tool = Tool {
+    name: "kafka-topics",
+    alone: Some("Create, delete, describe, or change a topic."),
+    bad_value: |message| {
+        println!("Error while executing topic command : {message}");
+        1
+    },
+};
+
+/// Java's `default.api.timeout.ms`.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub async fn run(args: Vec<String>) -> i32 {
-    let options: Options = match parse("kafka-topics", args) {
+    let options: Options = match parse(&TOOL, args) {
         Ok(options) => options,
         Err(code) => return code,
     };
@@ -52,12 +62,7 @@ async fn execute(options: &Options, action: Action) -> Result<(), Failure> {
         zookeeper.close().await;
         return result;
     }
-    let addresses = parse_addresses(options.bootstrap_server.as_deref().unwrap_or_default())?;
-    let client = ClientOptions {
-        client_id: Str::from_static("adminclient-1"),
-        ..ClientOptions::default()
-    };
-    let mut topics = Bootstrap::new(addresses, client);
+    let mut topics = Bootstrap::connect(options.admin.client(TIMEOUT)?).await?;
     match action {
         Action::Create => topics.create(options).await,
         Action::List => {

@@ -3,24 +3,21 @@
 use clap::Parser;
 
 use crate::tools::Failure;
+use crate::tools::options::{AdminServers, VERSION};
 
 #[derive(Debug, Parser)]
 #[command(
-    about = "Creates, deletes, describes, or changes topics.",
+    about = "This tool helps to create, delete, describe, or change a topic.",
     infer_long_args = true,
-    disable_version_flag = true,
+    version = VERSION,
     max_term_width = 100
 )]
 pub(super) struct Options {
-    /// Brokers to connect to, host:port, separated by commas
-    #[arg(long, value_name = "server to connect to")]
-    pub(super) bootstrap_server: Option<String>,
+    #[command(flatten)]
+    pub(super) admin: AdminServers,
     /// ZooKeeper to connect to, host:port[/chroot], separated by commas (as up to 2.8)
     #[arg(long, value_name = "hosts")]
     pub(super) zookeeper: Option<String>,
-    /// Property file for the connection
-    #[arg(long, value_name = "command config property file")]
-    pub(super) command_config: Option<String>,
     /// List all topics
     #[arg(long)]
     pub(super) list: bool,
@@ -121,7 +118,7 @@ impl Options {
                     .to_owned(),
             );
         };
-        match (&self.bootstrap_server, &self.zookeeper) {
+        match (&self.admin.servers.bootstrap_server, &self.zookeeper) {
             (None, None) => return Err("--bootstrap-server must be specified".to_owned()),
             (Some(_), Some(_)) => {
                 return Err(
@@ -250,7 +247,7 @@ impl Options {
         if self.exclude_internal && !matches!(action, Action::List | Action::Describe) {
             return clash("exclude-internal", action.flag());
         }
-        if !self.delete_config.is_empty() && self.bootstrap_server.is_some() {
+        if !self.delete_config.is_empty() && self.admin.servers.bootstrap_server.is_some() {
             return clash("delete-config", "bootstrap-server");
         }
         if action == Action::Create && self.replica_assignment.is_some() {

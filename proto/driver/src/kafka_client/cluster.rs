@@ -75,6 +75,33 @@ impl Cluster {
         Err(last.unwrap_or_else(|| CallError::Closed("no bootstrap address".to_owned())))
     }
 
+    /// The same, trying on until `patience` ends (Java: `default.api.timeout.ms` of admin clients).
+    pub async fn any_within(&mut self, patience: Duration) -> Result<Connection, CallError> {
+        let mut last = None;
+        let tries = async {
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match self.any().await {
+                    Ok(connection) => return connection,
+                    Err(error) if last.is_none() => {
+                        tracing::warn!("{error}; trying on for {} ms", patience.as_millis());
+                        last = Some(error);
+                    }
+                    Err(error) => last = Some(error),
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        };
+        match tokio::time::timeout(patience, tries).await {
+            Ok(connection) => Ok(connection),
+            Err(_) => Err(CallError::NoBroker {
+                after: patience,
+                last: last.map(Box::new),
+            }),
+        }
+    }
+
     /// Brokers as the last [`Self::metadata`] told them.
     pub fn brokers(&self) -> &[MetadataResponseBroker] {
         &self.brokers

@@ -52,6 +52,16 @@ impl Default for Options {
 pub enum CallError {
     #[error("cannot connect to {address}: {error}")]
     Connect { address: String, error: io::Error },
+    /// the words that Java's admin client has for it come first
+    #[error(
+        "Timed out waiting for a node assignment: no broker answered within {} ms{}",
+        .after.as_millis(),
+        .last.as_ref().map_or_else(String::new, |last| format!(": {last}"))
+    )]
+    NoBroker {
+        after: Duration,
+        last: Option<Box<CallError>>,
+    },
     #[error("the connection to {0} is closed")]
     Closed(String),
     #[error("{address} did not answer {api:?} within {} ms", .after.as_millis())]

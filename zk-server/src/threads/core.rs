@@ -282,7 +282,7 @@ impl Core {
         let quorum = &ensemble.quorum;
         match output {
             PeerOutput::Client(output) => self.carry_out(state, output, after),
-            PeerOutput::Notify { to, notification } => ensemble.election.notify(to, notification),
+            PeerOutput::Notify { to, notification } => ensemble.election.notify(to, &notification),
             PeerOutput::Listen(on) => quorum.listen(on),
             PeerOutput::Dial { link, server } => quorum.dial(link, server),
             PeerOutput::Send { link, packet } => after.touch_link(quorum.send(link, &packet)),
@@ -296,7 +296,7 @@ impl Core {
                 after.logged = true;
             }
             PeerOutput::Configured { view, active } => {
-                ensemble.configure(&view);
+                ensemble.configure(&view, active);
                 self.log.configured(view, active);
                 after.logged = true;
             }

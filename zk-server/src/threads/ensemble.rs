@@ -1,30 +1,20 @@
 //! What a member of an ensemble has beside the core: its connections with the other servers.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::quorum::Notification;
-
+use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
 use crate::quorum::View;
-
-/// The election port, as the core sees it. Neither call waits.
-pub trait Elections: Send + Sync + fmt::Debug {
-    /// The newest notification for a server takes the place of an unsent older one.
-    fn notify(&self, to: i64, notification: Notification);
-    /// Connects to these servers from here on.
-    fn configure(&self, view: &View);
-}
 
 #[derive(Debug)]
 pub struct Ensemble {
     pub quorum: Arc<QuorumNet>,
-    pub election: Box<dyn Elections>,
+    pub election: Arc<ElectionNet>,
     view: Mutex<View>,
 }
 
 impl Ensemble {
-    pub fn new(quorum: Arc<QuorumNet>, election: Box<dyn Elections>, view: View) -> Self {
+    pub fn new(quorum: Arc<QuorumNet>, election: Arc<ElectionNet>, view: View) -> Self {
         Self {
             quorum,
             election,
@@ -32,10 +22,14 @@ impl Ensemble {
         }
     }
 
-    /// Servers may have come, gone or moved.
-    pub fn configure(&self, view: &View) {
+    /// Servers may have come, gone or moved; one that is only proposed is no reason to forget others.
+    pub fn configure(&self, view: &View, active: bool) {
         self.quorum.configure(view.clone());
-        self.election.configure(view);
+        if active {
+            self.election.configure(view);
+        } else {
+            self.election.propose(view);
+        }
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
     }
 

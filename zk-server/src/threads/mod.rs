@@ -14,5 +14,6 @@ pub mod core;
 pub mod ensemble;
 mod events;
 pub mod log;
+mod member;
 mod prepare;
 pub mod start;

@@ -18,6 +18,7 @@ use crate::store::FolderLock;
 use super::clock::Clock;
 use super::core::Core;
 use super::log::{LogQueue, LogSettings, LogThread};
+use super::member;
 use super::prepare::{self, Restored, unexpected};
 
 pub use super::prepare::StartError;
@@ -41,17 +42,6 @@ pub struct Origin {
 
 /// Starts everything on the current runtime.
 pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError> {
-    if config.members.distributed {
-        let second = config.members.quorum.servers.last();
-        return Err(StartError {
-            message: format!(
-                "{}: these servers make an ensemble, and this build serves standalone only: keep \
-                 Apache's ZooKeeper for the ensemble, or leave one server.",
-                second.map_or_else(String::new, |server| server.place.to_string())
-            ),
-            exit_code: 2,
-        });
-    }
     let clock = Clock::start();
     let open_files = driver::limits::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("cannot raise the limit of open files: {error}");
@@ -62,7 +52,7 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
     });
     prepare::warn_about_folders(&config);
     let Restored {
-        worker,
+        mut worker,
         loaded,
         folders,
         startup,
@@ -78,8 +68,12 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         .map(|address| address.port());
     let admin = bind_admin(&config).await;
     let queue = Arc::new(LogQueue::default());
-    let server = Server::new(prepare::settings(&config), loaded.database, clock.now());
-    let core = Arc::new(Core::new(server, clock, queue.clone()));
+    let core = if config.members.distributed {
+        member::core(&config, &mut worker, loaded, clock, queue.clone()).await?
+    } else {
+        let server = Server::new(prepare::settings(&config), loaded.database, clock.now());
+        Arc::new(Core::new(server, clock, queue.clone()))
+    };
     let settings = LogSettings {
         dynamic: origin
             .file

@@ -29,6 +29,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Follower {
     pub peer: SocketAddr,
+    /// when it connected, in milliseconds since 1970
+    pub since_ms: i64,
     /// `None` until it says who it is
     pub server: Option<i64>,
     pub role: Role,
@@ -48,9 +50,15 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(peer: SocketAddr, deadline_us: u64, counts_until_tick: u64) -> Self {
+    pub(super) fn new(
+        peer: SocketAddr,
+        since_ms: i64,
+        deadline_us: u64,
+        counts_until_tick: u64,
+    ) -> Self {
         Self {
             peer,
+            since_ms,
             server: None,
             role: Role::Participant,
             stage: Stage::Greeting,

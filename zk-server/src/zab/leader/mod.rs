@@ -30,7 +30,7 @@ use super::settings::{Settings, Start};
 use follower::{Follower, Stage};
 use proposal::Outstanding;
 use quorum::Views;
-pub use status::{LeaderStatus, LearnerStatus};
+pub use status::{LeaderStatus, LearnerStatus, ProposalSizes};
 
 /// How far this leader has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub struct Leader {
     outstanding: Outstanding,
     last_proposed: i64,
     last_committed: i64,
+    proposal_sizes: ProposalSizes,
     /// a reconfiguration has made another server the leader
     resigned: bool,
     /// `sync` requests that wait for a proposal to be committed
@@ -94,6 +95,7 @@ impl Leader {
             outstanding: Outstanding::default(),
             last_proposed: 0,
             last_committed: 0,
+            proposal_sizes: ProposalSizes::default(),
             resigned: false,
             pending_syncs: VecDeque::new(),
             ticks: 0,
@@ -111,7 +113,7 @@ impl Leader {
         let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
         let ticks = self.ticks + self.settings.init_limit + self.settings.sync_limit;
         self.learners
-            .insert(link, Follower::new(peer, deadline, ticks));
+            .insert(link, Follower::new(peer, now.wall_ms, deadline, ticks));
     }
 
     pub fn packet(
@@ -192,6 +194,7 @@ impl Leader {
         out: &mut Vec<Effect>,
     ) {
         if self.phase == Phase::Serving {
+            self.proposal_sizes.note(record.len());
             self.propose(zxid, record, config, now, out);
         }
     }

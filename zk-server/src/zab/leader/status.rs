@@ -4,12 +4,44 @@
 use std::net::SocketAddr;
 
 use crate::config::Role;
+use crate::core::io::LinkId;
 
 use super::follower::{Follower, Stage};
 use super::{Leader, Phase};
 
+/// Bytes of the proposals of this leader; -1 before the first (Java: `BufferStats`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProposalSizes {
+    pub last: i64,
+    pub min: i64,
+    pub max: i64,
+}
+
+impl Default for ProposalSizes {
+    fn default() -> Self {
+        Self {
+            last: -1,
+            min: -1,
+            max: -1,
+        }
+    }
+}
+
+impl ProposalSizes {
+    pub(super) fn note(&mut self, bytes: usize) {
+        self.last = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.min == -1 || self.last < self.min {
+            self.min = self.last;
+        }
+        self.max = self.max.max(self.last);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LearnerStatus {
+    pub link: LinkId,
+    /// when it connected, in milliseconds since 1970
+    pub since_ms: i64,
     pub server: Option<i64>,
     pub peer: SocketAddr,
     pub role: Role,
@@ -35,6 +67,9 @@ pub struct LeaderStatus {
     pub pending_syncs: usize,
     pub last_proposed: i64,
     pub last_committed: i64,
+    pub proposal_sizes: ProposalSizes,
+    /// when this leader was elected, on the monotonic clock
+    pub began_us: u64,
 }
 
 impl Leader {
@@ -48,7 +83,7 @@ impl Leader {
     }
 
     pub fn status(&self) -> LeaderStatus {
-        let learners = self.learners.values();
+        let learners = self.learners.iter();
         let forwarding = |role| {
             let all = self.learners.values();
             all.filter(move |l| l.role == role && l.forwarding())
@@ -58,7 +93,9 @@ impl Leader {
         LeaderStatus {
             phase: self.phase,
             epoch: self.epoch,
-            learners: learners.map(|l| self.learner_status(l)).collect(),
+            learners: learners
+                .map(|(link, l)| self.learner_status(*link, l))
+                .collect(),
             synced_followers: followers,
             synced_non_voting_followers: followers
                 - forwarding(Role::Participant).filter(votes).count(),
@@ -67,6 +104,8 @@ impl Leader {
             pending_syncs: self.pending_syncs.len(),
             last_proposed: self.last_proposed,
             last_committed: self.last_committed,
+            proposal_sizes: self.proposal_sizes,
+            began_us: self.began_us,
         }
     }
 
@@ -79,8 +118,10 @@ impl Leader {
         followers.filter_map(|l| l.server).chain(me)
     }
 
-    fn learner_status(&self, learner: &Follower) -> LearnerStatus {
+    fn learner_status(&self, link: LinkId, learner: &Follower) -> LearnerStatus {
         LearnerStatus {
+            link,
+            since_ms: learner.since_ms,
             server: learner.server,
             peer: learner.peer,
             role: learner.role,

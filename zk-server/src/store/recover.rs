@@ -73,6 +73,7 @@ impl Recovery<'_> {
             self.found.zxid = loaded.zxid;
             self.found.snapshot = Some(path);
             self.replay_log(replay)?;
+            self.make_durable()?;
             return Ok(self.found);
         }
         if !self.logs()?.is_empty() {
@@ -88,6 +89,7 @@ impl Recovery<'_> {
                     .to_owned(),
             );
             self.replay_log(replay)?;
+            self.make_durable()?;
             return Ok(self.found);
         }
         if trust_empty {
@@ -99,6 +101,22 @@ impl Recovery<'_> {
             self.found.zxid = Zxid(-1);
         }
         Ok(self.found)
+    }
+
+    /// What was read may be in the system's memory only, left by a process that ended before it synced:
+    /// from here on it counts as logged. Older logs were synced when the next one began.
+    fn make_durable(&self) -> Result<(), StoreError> {
+        if let Some(newest) = self.logs()?.last() {
+            let path = &newest.path;
+            let open = self.disk.open(path, Access::ReadWrite);
+            let mut file = open.map_err(StoreError::io("open", path))?;
+            file.sync().map_err(StoreError::io("sync", path))?;
+        }
+        for dir in [self.log_dir, self.snap_dir] {
+            let synced = self.disk.sync_dir(dir);
+            synced.map_err(StoreError::io("sync", dir))?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, note: String) {

@@ -106,8 +106,8 @@ impl<'d> LogScan<'d> {
                 }
                 Step::End(_) => self.reader = None,
                 Step::Damaged(damage) => {
-                    self.reader = None;
-                    if let Some(found) = self.judge(damage) {
+                    let reader = self.reader.take();
+                    if let Some(found) = self.judge(damage, reader)? {
                         return Ok(ScanStep::Damaged(found));
                     }
                 }
@@ -134,19 +134,32 @@ impl<'d> LogScan<'d> {
     }
 
     /// A server that crashed leaves a torn end behind and goes on in a new file: where that one
-    /// continues without a gap, nothing is missing.
-    fn judge(&self, damage: Damage) -> Option<DamagedFile> {
+    /// continues without a gap, nothing is missing. Where it begins a new epoch, whole records behind
+    /// the damage are the ones that would be missing.
+    fn judge(
+        &self,
+        damage: Damage,
+        reader: Option<LogReader>,
+    ) -> Result<Option<DamagedFile>, StoreError> {
         let file = self.files[self.next - 1].clone();
-        let following = self.files.get(self.next);
-        if following.is_some_and(|f| f.zxid <= self.last || follows(self.last, f.zxid)) {
-            return None;
-        }
-        Some(DamagedFile {
+        let following = self.files.get(self.next).map(|f| f.zxid);
+        let missing = match following {
+            Some(next) if next <= self.last || next.0 == self.last.0 + 1 => false,
+            Some(next) if follows(self.last, next) => match reader {
+                Some(mut reader) => {
+                    let tail = reader.tail(damage, self.last)?;
+                    tail.records_after > 0 && !tail.hole
+                }
+                None => false,
+            },
+            _ => true,
+        };
+        Ok(missing.then(|| DamagedFile {
             file,
             damage,
             last_good: self.last,
             newest: following.is_none(),
-        })
+        }))
     }
 }
 

@@ -57,6 +57,10 @@ struct World {
     powered: bool,
     capacity: Option<u64>,
     syncs_to_fail: u32,
+    /// errors that were made up: a full disk, a failed sync
+    made_up: u64,
+    /// a sync has failed: what it should have kept is only in memory
+    sync_failed: bool,
     sync_time: Duration,
 }
 
@@ -84,6 +88,8 @@ impl SimDisk {
             powered: true,
             capacity: None,
             syncs_to_fail: 0,
+            made_up: 0,
+            sync_failed: false,
             sync_time: Duration::from_micros(100),
         })))
     }
@@ -136,11 +142,59 @@ impl SimDisk {
         }
     }
 
+    /// Cuts the power: nothing works until [`Self::power_cycle`].
+    pub fn cut_power(&self) {
+        self.world().powered = false;
+    }
+
+    /// The process that failed at [`Self::fail_power_after`] was only a process: the files are as it
+    /// has left them.
+    pub fn power_on(&self) {
+        let mut world = self.world();
+        world.powered = true;
+        world.power_fails_at = None;
+    }
+
+    /// Nothing fails any more.
+    pub fn calm(&self) {
+        let mut world = self.world();
+        world.power_fails_at = None;
+        world.capacity = None;
+        world.syncs_to_fail = 0;
+    }
+
+    /// Bytes that all files together take.
+    pub fn used(&self) -> u64 {
+        self.world().used()
+    }
+
+    /// Errors for lack of room and of failed syncs so far.
+    pub fn made_up(&self) -> u64 {
+        self.world().made_up
+    }
+
+    /// Whether a sync has failed since the last power cycle: then memory shows what the medium lacks.
+    pub fn sync_failed(&self) -> bool {
+        self.world().sync_failed
+    }
+
+    /// All files and their lengths.
+    pub fn files(&self) -> Vec<(PathBuf, usize)> {
+        let world = self.world();
+        let len = |inode: &u64| world.inodes.get(inode).map_or(0, |i| i.live.len());
+        world
+            .live
+            .iter()
+            .map(|(path, inode)| (path.clone(), len(inode)))
+            .collect()
+    }
+
     /// Cuts the power, if it is still there, and brings the disk back with what it kept.
     pub fn power_cycle(&self) {
         let mut world = self.world();
         world.lose_unsynced();
         world.powered = true;
+        world.sync_failed = false;
         world.power_fails_at = None;
     }
 }
@@ -407,6 +461,7 @@ impl DiskFile for SimFile {
             bytes: bytes[..fits].to_vec(),
         })?;
         if fits < bytes.len() {
+            self.disk.world().made_up += 1;
             return Err(no_space());
         }
         Ok(())
@@ -415,6 +470,7 @@ impl DiskFile for SimFile {
     fn allocate(&mut self, len: u64) -> io::Result<()> {
         let grows = len.saturating_sub(self.size()?) as usize;
         if self.with(|world, _| Ok(world.room(grows)))? < grows {
+            self.disk.world().made_up += 1;
             return Err(no_space());
         }
         self.push(Change::Len(len as usize))
@@ -438,6 +494,8 @@ impl DiskFile for SimFile {
                 }
             }
             if fails {
+                world.made_up += 1;
+                world.sync_failed = true;
                 return Err(io::Error::other("the device reported an error"));
             }
             Ok(world.sync_time)

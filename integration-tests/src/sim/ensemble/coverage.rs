@@ -1,0 +1,93 @@
+//! What the runs have exercised: faults, invariants, scenarios, and how much of each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::faults::Kind;
+use super::history::PROPERTIES;
+use super::invariants::INVARIANTS;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub faults: BTreeMap<&'static str, u64>,
+    pub checks: BTreeMap<&'static str, u64>,
+    /// things that happened: elections, snapshots sent, transactions cut off
+    pub happened: BTreeMap<&'static str, u64>,
+    pub simulated_us: u64,
+    pub runs: u64,
+}
+
+impl Coverage {
+    pub fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    pub fn check(&mut self, name: &'static str) {
+        *self.checks.entry(name).or_default() += 1;
+    }
+
+    pub fn happened(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (into, from) in [
+            (&mut self.faults, &other.faults),
+            (&mut self.checks, &other.checks),
+            (&mut self.happened, &other.happened),
+        ] {
+            for (name, count) in from {
+                *into.entry(name).or_default() += count;
+            }
+        }
+        self.simulated_us += other.simulated_us;
+        self.runs += other.runs;
+    }
+
+    /// Faults, invariants and events that never were.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let faults = Kind::ALL.iter().map(|kind| kind.name());
+        let faults = faults.filter(|name| !self.faults.contains_key(name));
+        let invariants = INVARIANTS.iter().map(|&(name, _)| name);
+        let checks = invariants.chain(PROPERTIES.iter().copied());
+        let checks = checks.filter(|name| !self.checks.contains_key(name));
+        let happened = HAPPENINGS.iter().copied();
+        let happened = happened.filter(|name| !self.happened.contains_key(name));
+        faults.chain(checks).chain(happened).collect()
+    }
+}
+
+/// What must have happened in a run of many seeds.
+pub const HAPPENINGS: &[&str] = &[
+    "leader elected",
+    "learner synchronised by DIFF",
+    "learner synchronised by SNAP",
+    "learner synchronised by TRUNC",
+    "sync read from the log on disk",
+    "role abandoned",
+    "database read back",
+    "session expired",
+    "session moved to another server",
+    "observer served",
+    "links reordered",
+    "server refused to start",
+    "damaged server refilled",
+];
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.simulated_us / 1_000_000;
+        writeln!(f, "{} runs, {seconds} simulated seconds", self.runs)?;
+        for (title, counts) in [
+            ("faults", &self.faults),
+            ("checks", &self.checks),
+            ("happened", &self.happened),
+        ] {
+            writeln!(f, "{title}:")?;
+            for (name, count) in counts {
+                writeln!(f, "  {name:<34} {count}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! What has happened in the ensemble, as somebody sees it who sees everything: every proposal with
+//! the one before it, what was delivered where, what is on which disk. The invariants are about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proto::zk::OpCode;
+use zk_server::quorum::View;
+use zk_server::tree::txn::Record;
+
+use super::model::Model;
+
+/// A transaction that a leader has broadcast.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// the last transaction of the leader's history before this one
+    pub prev: i64,
+    pub record: Bytes,
+    /// of the tree after it, as its leader has computed it
+    pub digest: Option<i64>,
+    pub session: i64,
+    pub cxid: i32,
+    pub op: i32,
+    pub leader: i64,
+}
+
+/// Something that an invariant may have an opinion on.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen {
+    /// A leader broadcasts.
+    Broadcast { node: i64, zxid: i64, prev: i64 },
+    /// A learner takes a transaction into its log, after this other one.
+    Accepted {
+        node: i64,
+        zxid: i64,
+        prev: i64,
+        same: bool,
+    },
+    /// A server that serves has applied everything up to `to`.
+    Delivered {
+        node: i64,
+        from: i64,
+        to: i64,
+        digest: Option<i64>,
+    },
+    /// A leader serves: a quorum has its history, which ends at `zxid`.
+    Established { node: i64, epoch: i64, zxid: i64 },
+    /// A learner says that it has logged this.
+    Acked { node: i64, zxid: i64 },
+    /// A learner's disk has this as its `currentEpoch`; its leader's history ends at `zxid`.
+    EpochWritten { node: i64, epoch: i64, zxid: i64 },
+    /// A learner says that it has the leader's history, up to `zxid`, and its epoch.
+    AckedLeader { node: i64, epoch: i64, zxid: i64 },
+    /// No role: the database is what the files would give.
+    Idle {
+        node: i64,
+        zxid: i64,
+        logged: i64,
+        digest: Option<i64>,
+    },
+    /// An ephemeral znode whose session is not in the same database; or none was found.
+    Ephemerals {
+        node: i64,
+        zxid: i64,
+        orphan: Option<i64>,
+    },
+    /// All faults are over and everything is quiet: this is the end of a server's history.
+    Settled {
+        node: i64,
+        zxid: i64,
+        digest: Option<i64>,
+    },
+}
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub proposals: BTreeMap<i64, Proposal>,
+    /// the history that some server has delivered; ascending
+    pub committed: Vec<i64>,
+    /// who has established itself in an epoch
+    pub leaders: BTreeMap<i64, BTreeSet<i64>>,
+    /// end of the history that a leader begins its epoch with
+    pub began: BTreeMap<i64, i64>,
+    /// sessions that some leader has begun to close
+    pub closing: BTreeSet<i64>,
+    /// what is safe on each server's disk
+    pub durable: BTreeMap<i64, i64>,
+    /// `currentEpoch` on each server's disk
+    pub epochs: BTreeMap<i64, i64>,
+    /// the last write that a client was told of
+    pub acknowledged: i64,
+    pub model: Model,
+    pub view: Option<View>,
+}
+
+impl Facts {
+    /// Notes a new proposal; the error says why it can't be one.
+    pub fn propose(
+        &mut self,
+        leader: i64,
+        zxid: i64,
+        prev: i64,
+        record: &Bytes,
+    ) -> Result<(), String> {
+        let read = Record::read(record).map_err(|e| format!("0x{zxid:x} can't be read: {e}"))?;
+        if read.header.zxid != zxid {
+            return Err(format!("0x{zxid:x} calls itself 0x{:x}", read.header.zxid));
+        }
+        let proposal = Proposal {
+            prev,
+            digest: read.digest.map(|digest| digest.tree_digest),
+            session: read.header.client_id,
+            cxid: read.header.cxid,
+            op: read.header.op,
+            leader,
+            record: record.clone(),
+        };
+        if proposal.op == OpCode::CloseSession.code() {
+            self.closing.insert(proposal.session);
+        }
+        match self.proposals.insert(zxid, proposal) {
+            None => Ok(()),
+            Some(old) => Err(format!("0x{zxid:x} was proposed by {} before", old.leader)),
+        }
+    }
+
+    /// A server may call the end of its history by the epoch that began there.
+    pub fn real(&self, zxid: i64) -> i64 {
+        let mut zxid = zxid;
+        while zxid & 0xffff_ffff == 0 && zxid > 0 {
+            match self.began.get(&(zxid >> 32)) {
+                Some(&end) if end < zxid => zxid = end,
+                _ => return zxid,
+            }
+        }
+        zxid
+    }
+
+    pub fn last_committed(&self) -> i64 {
+        self.committed.last().copied().unwrap_or(0)
+    }
+
+    pub fn is_committed(&self, zxid: i64) -> bool {
+        zxid == 0 || self.committed.binary_search(&zxid).is_ok()
+    }
+
+    /// Follows a history back from `zxid` to the first transaction that is committed; what lies
+    /// between, newest first. An error when it never gets to the end of what is committed.
+    pub fn beyond(&self, zxid: i64) -> Result<Vec<i64>, String> {
+        let last = self.last_committed();
+        let (mut at, mut path) = (zxid, Vec::new());
+        while at > last {
+            path.push(at);
+            at = self
+                .proposals
+                .get(&at)
+                .map(|p| p.prev)
+                .ok_or_else(|| format!("nobody has proposed 0x{at:x}"))?;
+        }
+        if at == last {
+            Ok(path)
+        } else {
+            Err(format!(
+                "the history of 0x{zxid:x} leaves what is committed (up to 0x{last:x}) after 0x{at:x}"
+            ))
+        }
+    }
+
+    /// Whether the history that ends at `zxid` holds `earlier`.
+    pub fn holds(&self, zxid: i64, earlier: i64) -> bool {
+        let mut at = zxid;
+        while at > earlier {
+            if self.is_committed(at) && self.is_committed(earlier) {
+                return true;
+            }
+            match self.proposals.get(&at) {
+                Some(proposal) => at = proposal.prev,
+                None => return false,
+            }
+        }
+        at == earlier
+    }
+
+    /// Takes what was delivered for the first time into the committed history.
+    pub fn commit(&mut self, zxid: i64) -> Result<(), String> {
+        if zxid <= self.last_committed() {
+            return Ok(());
+        }
+        for zxid in self.beyond(zxid)?.into_iter().rev() {
+            self.committed.push(zxid);
+            if let Some(proposal) = self.proposals.get(&zxid) {
+                self.model.apply(&proposal.record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Voters whose disks hold the history that ends at `zxid`.
+    pub fn holders(&self, zxid: i64) -> BTreeSet<i64> {
+        let held = self
+            .durable
+            .iter()
+            .filter(|&(_, &end)| self.holds(end, zxid));
+        held.map(|(&node, _)| node).collect()
+    }
+}

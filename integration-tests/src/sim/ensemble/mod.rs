@@ -1,0 +1,25 @@
+//! An ensemble in the deterministic world: real peers, real stores, simulated network, disks and clocks.
+//!
+//! [`World`] has one queue of events and one source of chance, both from [`Plan`], which comes from a
+//! seed. What happens is looked at by [`invariants`] (of the servers) and [`history`] (of what clients
+//! were told). [`Coverage`] counts what was exercised.
+
+pub mod clients;
+pub mod coverage;
+pub mod facts;
+pub mod faults;
+pub mod fingerprint;
+pub mod history;
+pub mod invariants;
+pub mod model;
+pub mod net;
+mod observe;
+pub mod operation;
+pub mod plan;
+pub mod server;
+pub mod world;
+
+pub use coverage::Coverage;
+pub use faults::{Fault, Kind, Planned};
+pub use plan::Plan;
+pub use world::{Failure, World};

@@ -1,0 +1,272 @@
+//! Looks at servers as they run and tells the invariants: what was broadcast, taken, delivered, said.
+
+use zk_server::core::io::{DiskOrder, Zxid};
+use zk_server::peer::{PeerEvent, ZabState};
+use zk_server::tree::Database;
+use zk_server::zab;
+
+use super::facts::Seen;
+use super::plan::{MS, SECOND};
+use super::world::{Event, World};
+
+/// An ensemble without faults has a leader again after so long.
+const HEALS_WITHIN: u64 = 10 * SECOND;
+
+impl World {
+    /// What a peer has become by its last input, before its outputs are carried out.
+    pub(super) fn observe_before(&mut self, index: usize) {
+        let Some(live) = &mut self.servers[index].live else {
+            return;
+        };
+        let events = live.peer.drain_events();
+        let status = live.peer.status();
+        let tail = live.tail;
+        let leads = live.peer.leader().is_some();
+        live.status = Some(status);
+        for event in events {
+            self.say(|| format!("server {}: {event:?}", index + 1));
+            match event {
+                PeerEvent::Serving { epoch } if leads => self.established(index, epoch, tail),
+                PeerEvent::Serving { .. } if index >= self.plan.voters => {
+                    self.coverage.happened("observer served");
+                }
+                PeerEvent::Zab(zab::Event::Synchronizing {
+                    server,
+                    leader_zxid,
+                    ..
+                }) => {
+                    let owed = self.facts.real(leader_zxid);
+                    if let Some(server) = self.servers.get_mut(server as usize - 1) {
+                        server.owed = owed;
+                    }
+                }
+                PeerEvent::Abandoned { .. } => self.coverage.happened("role abandoned"),
+                PeerEvent::Server(zk_server::core::Event::SessionExpired { .. }) => {
+                    self.coverage.happened("session expired");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn established(&mut self, index: usize, epoch: i64, zxid: i64) {
+        let node = index as i64 + 1;
+        self.coverage.happened("leader elected");
+        self.facts.leaders.entry(epoch).or_default().insert(node);
+        self.facts.began.entry(epoch).or_insert(zxid);
+        self.see(Seen::Established { node, epoch, zxid });
+    }
+
+    /// An order on its way to the files.
+    pub(super) fn look_at_order(&mut self, index: usize, order: &DiskOrder) {
+        let node = index as i64 + 1;
+        let Some(live) = &mut self.servers[index].live else {
+            return;
+        };
+        match order {
+            DiskOrder::Append { zxid, record } => {
+                let prev = std::mem::replace(&mut live.tail, zxid.0);
+                let zxid = zxid.0;
+                let serves = live
+                    .status
+                    .as_ref()
+                    .is_some_and(|s| s.zab == ZabState::Broadcast);
+                if live.peer.leader().is_some() && serves {
+                    self.see(Seen::Broadcast { node, zxid, prev });
+                    if let Err(why) = self.facts.propose(node, zxid, prev, record) {
+                        self.fail("Integrity", why);
+                    }
+                    return;
+                }
+                let known = self.facts.proposals.get(&zxid);
+                let same = known.is_some_and(|p| p.record == record);
+                self.see(Seen::Accepted {
+                    node,
+                    zxid,
+                    prev,
+                    same,
+                });
+            }
+            DiskOrder::SaveSnapshot(image) => live.tail = self.facts.real(image.0.zxid().0),
+            _ => {}
+        }
+    }
+
+    /// A learner acknowledges something.
+    pub(super) fn look_at_ack(&mut self, index: usize, zxid: i64) {
+        let node = index as i64 + 1;
+        let owed = self.servers[index].owed;
+        let seen = if zxid & 0xffff_ffff == 0 {
+            let epoch = zxid >> 32;
+            Seen::AckedLeader {
+                node,
+                epoch,
+                zxid: owed,
+            }
+        } else {
+            Seen::Acked { node, zxid }
+        };
+        self.see(seen);
+    }
+
+    /// What a peer has delivered by its last input.
+    pub(super) fn observe(&mut self, index: usize) {
+        let node = index as i64 + 1;
+        let Some(live) = &mut self.servers[index].live else {
+            return;
+        };
+        let idle = is_idle(live);
+        let was_idle = std::mem::replace(&mut live.idle, idle);
+        let Some(db) = live.peer.database() else {
+            return;
+        };
+        let digest = db.tree().digest();
+        let zxid = self.facts.real(db.last_zxid().0);
+        let serves = live.peer.status().zab == ZabState::Broadcast;
+        if live.idle && !was_idle {
+            let logged = live.tail;
+            return self.see(Seen::Idle {
+                node,
+                zxid,
+                logged,
+                digest,
+            });
+        }
+        if !serves || zxid == live.delivered {
+            return;
+        }
+        let from = std::mem::replace(&mut live.delivered, zxid);
+        self.see(Seen::Delivered {
+            node,
+            from,
+            to: zxid,
+            digest,
+        });
+        if let Err(why) = self.facts.commit(zxid) {
+            self.fail("PrefixConsistency", why);
+        }
+    }
+
+    /// Once in a while: what can be seen at any moment.
+    pub(super) fn look(&mut self) {
+        for index in 0..self.servers.len() {
+            self.look_at_ephemerals(index);
+        }
+        let at = self.now + SECOND;
+        self.schedule(at, Event::Look);
+    }
+
+    fn look_at_ephemerals(&mut self, index: usize) {
+        let server = &self.servers[index];
+        let Some(db) = server.live.as_ref().and_then(|live| live.peer.database()) else {
+            return;
+        };
+        let owners = db.tree().ephemeral_owners();
+        let orphan = owners.filter(|id| !db.sessions().contains_key(id)).min();
+        let (node, zxid) = (server.id(), db.last_zxid().0);
+        self.see(Seen::Ephemerals { node, zxid, orphan });
+    }
+
+    /// All faults are over.
+    pub(super) fn heal(&mut self) {
+        self.healing = true;
+        self.say(|| "heals".to_owned());
+        self.slowness = 1;
+        self.election_loss = 0;
+        for row in &mut self.blocked {
+            row.fill(0);
+        }
+        self.release();
+        for client in &mut self.clients {
+            client.silent_until = 0;
+        }
+        for index in 0..self.servers.len() {
+            let now = self.now;
+            let server = &mut self.servers[index];
+            server.disk.calm();
+            server.disk_us = 0;
+            server.paused_until = server.paused_until.min(now);
+            self.schedule(now, Event::Resume { server: index });
+            self.schedule(now + 10 * MS, Event::Start { server: index });
+        }
+        let at = self.now + SECOND;
+        self.schedule(at, Event::Refill);
+        let at = self.now + HEALS_WITHIN;
+        self.schedule(at, Event::Healed);
+    }
+
+    /// An operator gives a server whose files are damaged empty ones, when all others serve.
+    pub(super) fn refill(&mut self) {
+        let damaged = |s: &super::server::Server| s.damaged && s.live.is_none();
+        let Some(index) = self.servers.iter().position(damaged) else {
+            return;
+        };
+        let others = self.servers.iter().filter(|s| s.index != index);
+        if others.clone().all(super::server::Server::serves) {
+            self.coverage.happened("damaged server refilled");
+            let server = &mut self.servers[index];
+            server.disk = crate::disk::SimDisk::new(self.plan.seed ^ self.now);
+            server.damaged = false;
+            self.facts.durable.remove(&(index as i64 + 1));
+            self.start(index);
+        } else {
+            let at = self.now + 200 * MS;
+            self.schedule(at, Event::Refill);
+        }
+    }
+
+    pub(super) fn healed(&mut self) {
+        let idle: Vec<i64> = self
+            .servers
+            .iter()
+            .filter(|s| !s.serves())
+            .map(|s| s.id())
+            .collect();
+        let result = if idle.is_empty() {
+            Ok(())
+        } else {
+            let states: Vec<_> = self
+                .servers
+                .iter()
+                .map(|s| s.status().map(|s| (s.state, s.zab)))
+                .collect();
+            Err(format!(
+                "without faults for {HEALS_WITHIN} us, {idle:?} do not serve: {states:?}"
+            ))
+        };
+        self.judge([("Heals", result)]);
+    }
+
+    /// The end: everything is quiet, and all servers have the same.
+    pub(super) fn settled(&mut self) {
+        for index in 0..self.servers.len() {
+            self.look_at_ephemerals(index);
+            let server = &self.servers[index];
+            let node = server.id();
+            let db = server.live.as_ref().and_then(|live| live.peer.database());
+            let zxid = self.facts.real(db.map_or(Zxid(-1), Database::last_zxid).0);
+            let digest = db.and_then(|db| db.tree().digest());
+            self.see(Seen::Settled { node, zxid, digest });
+            let last = self.facts.last_committed();
+            if zxid != last {
+                self.fail(
+                    "Heals",
+                    format!("{node} ends at 0x{zxid:x}, others at 0x{last:x}"),
+                );
+            }
+        }
+        for index in 0..self.clients.len() {
+            let client = &self.clients[index];
+            if client.last_write < self.plan.heal_at + HEALS_WITHIN {
+                self.fail(
+                    "Heals",
+                    format!("client {index} has written nothing since all faults ended"),
+                );
+            }
+        }
+    }
+}
+
+fn is_idle(live: &super::server::Live) -> bool {
+    live.peer.status().zab == ZabState::Election && live.peer.is_looking()
+}

@@ -1,0 +1,85 @@
+//! What a client asks for, as the frames that go over its connection.
+
+use proto::zk::OpCode;
+use proto::zk::request::CreateMode;
+
+use crate::zk::oracle::{Acls, Request};
+
+/// One request of the workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    Create {
+        path: String,
+        data: Vec<u8>,
+        mode: CreateMode,
+    },
+    Set {
+        path: String,
+        data: Vec<u8>,
+        version: i32,
+    },
+    Delete {
+        path: String,
+        version: i32,
+    },
+    /// a check, a set and a creation that come together or not at all
+    Multi {
+        path: String,
+        data: Vec<u8>,
+        child: String,
+    },
+    Data {
+        path: String,
+        watch: bool,
+    },
+    Exists {
+        path: String,
+        watch: bool,
+    },
+    Children {
+        path: String,
+        watch: bool,
+    },
+    Sync,
+    Close,
+}
+
+impl Operation {
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::Set { .. }
+                | Self::Delete { .. }
+                | Self::Multi { .. }
+                | Self::Close
+        )
+    }
+
+    pub fn request(&self) -> Request {
+        match self {
+            Self::Create { path, data, mode } => {
+                Request::create(OpCode::Create, path, Some(data), Acls::Open, mode.flag())
+            }
+            Self::Set {
+                path,
+                data,
+                version,
+            } => Request::set(path, Some(data), *version),
+            Self::Delete { path, version } => Request::delete(path, *version),
+            Self::Multi { path, data, child } => Request::multi(
+                OpCode::Multi,
+                &[
+                    Request::check(path, -1),
+                    Request::set(path, Some(data), -1),
+                    Request::create(OpCode::Create, child, Some(data), Acls::Open, 0),
+                ],
+            ),
+            Self::Data { path, watch } => Request::read(OpCode::GetData, path, *watch),
+            Self::Exists { path, watch } => Request::read(OpCode::Exists, path, *watch),
+            Self::Children { path, watch } => Request::read(OpCode::GetChildren, path, *watch),
+            Self::Sync => Request::path(OpCode::Sync, "/"),
+            Self::Close => Request::close_session(),
+        }
+    }
+}

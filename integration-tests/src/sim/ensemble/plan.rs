@@ -1,0 +1,100 @@
+//! What a seed stands for: the ensemble, its configuration, its clients, and which faults come when.
+
+use zk_server::quorum::View;
+
+use crate::rng::Rng;
+
+use super::faults::{Fault, Planned};
+
+/// Simulated microseconds.
+pub const MS: u64 = 1000;
+pub const SECOND: u64 = 1_000_000;
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub voters: usize,
+    pub observers: usize,
+    pub clients: usize,
+    pub tick_time_ms: u64,
+    pub init_limit: u64,
+    pub sync_limit: u64,
+    pub commit_log_count: usize,
+    pub snap_count: u64,
+    pub snapshot_size_factor: f64,
+    /// how long a client thinks between two requests
+    pub think_us: u64,
+    pub faults: Vec<Planned>,
+    /// no fault later than this
+    pub heal_at: u64,
+    /// clients ask for nothing more
+    pub quiet_at: u64,
+    pub end_at: u64,
+}
+
+impl Plan {
+    /// The random run of a seed: 60 seconds, of which faults fill the first 40.
+    pub fn random(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x5eed);
+        let mut plan = Self::calm(seed);
+        plan.voters = *rng.pick(&[3, 3, 3, 5]);
+        plan.observers = *rng.pick(&[0, 0, 1]);
+        plan.clients = 2 + rng.below(3);
+        plan.tick_time_ms = *rng.pick(&[200, 400, 500]);
+        plan.init_limit = 5 + rng.below(6) as u64;
+        plan.sync_limit = 2 + rng.below(4) as u64;
+        plan.commit_log_count = *rng.pick(&[5, 30, 500]);
+        plan.snap_count = *rng.pick(&[20, 100, 1000]);
+        plan.snapshot_size_factor = *rng.pick(&[-1.0, 0.33, 100.0]);
+        plan.think_us = *rng.pick(&[60, 120, 250]) * MS;
+        let count = 20 + rng.below(12);
+        for _ in 0..count {
+            let at = 2 * SECOND + rng.next_u64() % (plan.heal_at - 3 * SECOND);
+            let fault = Fault::random(&mut rng);
+            plan.faults.push(Planned { at, fault });
+        }
+        plan.faults.sort_by_key(|planned| planned.at);
+        plan
+    }
+
+    /// Three servers and nothing that goes wrong.
+    pub fn calm(seed: u64) -> Self {
+        Self {
+            seed,
+            voters: 3,
+            observers: 0,
+            clients: 2,
+            tick_time_ms: 500,
+            init_limit: 10,
+            sync_limit: 4,
+            commit_log_count: 500,
+            snap_count: 1000,
+            snapshot_size_factor: 0.33,
+            think_us: 100 * MS,
+            faults: Vec::new(),
+            heal_at: 42 * SECOND,
+            quiet_at: 54 * SECOND,
+            end_at: 60 * SECOND,
+        }
+    }
+
+    pub fn servers(&self) -> usize {
+        self.voters + self.observers
+    }
+
+    /// The configuration as zoo.cfg has it.
+    pub fn view(&self) -> View {
+        let mut text = String::new();
+        for id in 1..=self.servers() {
+            let role = if id <= self.voters {
+                "participant"
+            } else {
+                "observer"
+            };
+            text += &format!("server.{id}=server{id}:2888:3888:{role};0.0.0.0:2181\n");
+        }
+        let config = proto::quorum::QuorumConfig::from_text("plan", text.as_bytes(), false)
+            .expect("lines in the right form");
+        View::new(config)
+    }
+}

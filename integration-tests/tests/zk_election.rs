@@ -238,7 +238,8 @@ fn votes_are_counted_by_apaches_servers_and_theirs_by_ours() {
     let java = java_or_skip!();
     for version in ["3.6.2", "3.9.5"] {
         let dir = tempfile::tempdir().unwrap();
-        let mut ensemble = Ensemble::local(dir.path(), 3, 0).java(java);
+        let ensemble = Ensemble::local(dir.path(), 3, 0).java(java);
+        let mut ensemble = ensemble.java_option("-Dpeer.log=INFO");
         let view = view_of(&ensemble, 1);
         ensemble.start(3, Kind::Java(version));
         // Alone it elects nobody: the vote that makes a quorum is ours.

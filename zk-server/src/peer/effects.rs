@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::core::Server;
 use crate::core::io::{DiskOrder, FromQuorum, Input, Mode, Output, ToQuorum, Zxid};
 use crate::quorum::View;
-use crate::zab::Effect;
+use crate::zab::{self, Effect};
 
 use super::events::PeerEvent;
 use super::io::PeerOutput;
@@ -107,7 +107,16 @@ impl Peer {
                 self.designated = other.map(|leader| (leader, view.version()));
                 self.activate(view, out);
             }
-            Effect::Say(event) => self.events.push(PeerEvent::Zab(event)),
+            Effect::Say(event) => {
+                let moved = matches!(
+                    event,
+                    zab::Event::LearnerSynced { .. } | zab::Event::LearnerClosed { .. }
+                );
+                self.events.push(PeerEvent::Zab(event));
+                if moved {
+                    self.tell_synced(out);
+                }
+            }
             Effect::Abandon { reason } => self.abandon(reason, out),
         }
     }
@@ -189,6 +198,17 @@ impl Peer {
                 seen: self.seen.clone(),
             };
             self.hear(told, out);
+        }
+    }
+
+    /// Who could make a quorum of another configuration.
+    pub(super) fn tell_synced(&mut self, out: &mut Vec<PeerOutput>) {
+        if !self.settings.server.reconfig_enabled {
+            return;
+        }
+        if let Role::Leading(leader) = &self.role {
+            let synced = leader.synced_servers().collect();
+            self.hear(FromQuorum::SyncedLearners(synced), out);
         }
     }
 

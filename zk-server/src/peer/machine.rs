@@ -215,6 +215,7 @@ impl Peer {
             Role::Looking(_) | Role::Retiring(_) => {}
         }
         self.effects.extend(effects);
+        self.tell_synced(out);
         self.settle(out);
         self.tick_election(out);
         if matches!(self.home, Home::Serving(_)) {

@@ -371,8 +371,8 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn writable(&self, _: &Path) -> bool {
-        true
+    fn writable(&self, _: &Path) -> io::Result<()> {
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

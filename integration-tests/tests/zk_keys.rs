@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use integration_tests::proc::{LIMIT, Port, binary, run, wait_until};
-use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
+use integration_tests::proc::{LIMIT, Port, binary, run, skipped, wait_until};
+use integration_tests::zk::{Load, ZkClient, ZkConfig, ZkServer};
 use nix::sys::signal::Signal;
 use proto::jute::Jute;
 use proto::zk::acl::{Acl, Id, perms};
@@ -447,5 +447,81 @@ fn no_acl_is_checked_when_they_are_skipped() {
         let nobody = Acl::new(perms::ALL, Id::new("ip", "10.9.8.7"));
         create_with(&mut client, "/closed", b"x", 0, nobody);
         assert_eq!(read(&mut client, "/closed").is_ok(), seen, "{line}");
+    }
+}
+
+#[test]
+fn a_read_only_folder_refuses_the_start() {
+    let case = Case::new(&[]);
+    let cfg = case.config.write();
+    let data = case.config.data_dir();
+    // In a mount namespace of its own; that needs rights which not everybody has.
+    let start = |data: &Path| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c"]).arg(format!(
+            "mount --bind {0} {0} && mount -o remount,ro,bind {0} && exec {1} {2}",
+            data.display(),
+            binary("zk-server").display(),
+            cfg.display()
+        ));
+        let finished = run(command, b"");
+        let said = format!("{}{}", finished.stdout, finished.stderr);
+        (finished.status.code(), said)
+    };
+    let (code, said) = start(&data);
+    if !said.contains("zk-server") && !said.contains("did not start") {
+        return skipped("mount namespaces cannot be made here");
+    }
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("Unable to create data directory"), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    drop(case.start());
+    let (code, said) = start(&data);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("Cannot write to data directory"), "{said}");
+    assert!(said.contains("mount it for writing"), "{said}");
+    drop(case.start());
+}
+
+#[test]
+fn words_are_answered_and_snapshots_exact_under_load() {
+    let case = Case::new(&["snapCount=300", "tickTime=2000"]);
+    let server = case.start();
+    let mut setup = client(&server);
+    for i in 0..500 {
+        create(&mut setup, &format!("/filler{i}"), &[7; 20_000], 0);
+    }
+    let load = Load::start(&[server.addr()], 4, 20_000);
+    let before = case.files("snapshot.").len();
+    let mut answered = 0;
+    wait_until("snapshots while words are answered", || {
+        for word in [
+            "mntr", "srvr", "stat", "cons", "dump", "wchp", "wchc", "wchs", "hash", "dirs",
+        ] {
+            let begun = Instant::now();
+            let answer = server.four_letter(word);
+            assert!(!answer.is_empty(), "{word}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{word}");
+            answered += 1;
+        }
+        load.wait_for(50);
+        case.files("snapshot.").len() >= before + 5
+    });
+    assert!(answered >= 10);
+    let reports = load.stop();
+    for report in &reports {
+        report.check(&mut setup, "the server");
+    }
+    setup.call(OpCode::CloseSession, &[]).unwrap();
+    let mut reader = client(&server);
+    let tree = reader.dump();
+    // From the newest snapshot, and from an older one with more of the log.
+    drop(server);
+    for remove_newest in [false, true] {
+        if remove_newest {
+            std::fs::remove_file(case.files("snapshot.").last().unwrap()).unwrap();
+        }
+        let server = case.start();
+        assert!(client(&server).dump() == tree, "another tree after a start");
     }
 }

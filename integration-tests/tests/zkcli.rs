@@ -191,6 +191,21 @@ fn script_prints_the_same_on_our_server() {
 }
 
 #[test]
+fn odd_input_prints_the_same() {
+    let java = java_or_skip!();
+    let file = repo_root().join("integration-tests/scenarios/zkcli-odd.txt");
+    let script = std::fs::read_to_string(file).unwrap();
+    let (_dir, first) = start(java, "3.9.5");
+    let connect = first.connect_string();
+    let javas = printed(&java_cli(java, &["-server", &connect], &script), &connect);
+    drop(first);
+    let (_dir, second) = start(java, OURS);
+    let connect = second.connect_string();
+    let ours = printed(&our_cli(&["-server", &connect], &script), &connect);
+    compare(&ours, &javas, "our zkCli");
+}
+
+#[test]
 fn single_commands_print_and_exit_the_same() {
     let java = java_or_skip!();
     let (_dir, server) = start(java, "3.9.5");

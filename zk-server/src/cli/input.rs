@@ -14,6 +14,7 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use tokio::runtime::Handle;
 
 use super::table::COMMANDS;
+use super::words::unescape;
 
 /// Completes names of commands, and paths of znodes that the server knows.
 pub(super) struct ZnodeCompleter {
@@ -109,6 +110,10 @@ impl Input {
 
     /// The next line; `None` at the end of the input.
     pub(super) fn line(&mut self, prompt: &str) -> Option<String> {
+        self.raw_line(prompt).map(|line| unescape(&line))
+    }
+
+    fn raw_line(&mut self, prompt: &str) -> Option<String> {
         match self {
             Self::Pipe => {
                 let mut out = std::io::stdout().lock();

@@ -5,6 +5,17 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r')
 }
 
+/// What JLine makes of a line before the shell sees it: a backslash stands for nothing, and the character
+/// behind it for itself.
+pub(super) fn unescape(line: &str) -> String {
+    let mut chars = line.chars();
+    let mut plain = String::with_capacity(line.len());
+    while let Some(c) = chars.next() {
+        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    plain
+}
+
 /// The words of a line. A quote without its partner is left out where it begins a line and stays
 /// part of the word elsewhere, as Java's pattern has it.
 pub(super) fn split(line: &str) -> Vec<String> {
@@ -50,7 +61,13 @@ fn word(chars: &[char], start: usize, words: &mut Vec<String>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{split, unescape};
+
+    #[test]
+    fn backslashes_go() {
+        assert_eq!(unescape(r#"set /a \"b\\c\""#), r#"set /a "b\c""#);
+        assert_eq!(unescape("end\\"), "end");
+    }
 
     #[test]
     fn words_and_quotes() {

@@ -34,7 +34,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Whether this process may create files there.
-    fn writable(&self, dir: &Path) -> bool;
+    fn writable(&self, dir: &Path) -> io::Result<()>;
     /// Replaces what `to` names.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;

@@ -280,12 +280,15 @@ fn prepare_dir(
             StoreError::Datadir(format!("Unable to create {what} directory {shown}: {e}"))
         })?;
     }
-    if !disk.writable(dir) {
-        return Err(StoreError::Datadir(format!(
-            "Cannot write to {what} directory {shown}: give it to the user that the server runs as"
-        )));
-    }
-    Ok(())
+    disk.writable(dir).map_err(|e| {
+        let advice = match e.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => "mount it for writing",
+            _ => "give it to the user that the server runs as",
+        };
+        StoreError::Datadir(format!(
+            "Cannot write to {what} directory {shown}: {e}: {advice}"
+        ))
+    })
 }
 
 /// Makes the folder and its parents, and their names durable: what is synced into a folder whose

@@ -68,8 +68,8 @@ impl Disk for RealDisk {
         fs::create_dir_all(dir)
     }
 
-    fn writable(&self, dir: &Path) -> bool {
-        access(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    fn writable(&self, dir: &Path) -> io::Result<()> {
+        Ok(access(dir, AccessFlags::W_OK | AccessFlags::X_OK)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

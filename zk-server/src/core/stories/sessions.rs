@@ -139,3 +139,33 @@ pub(super) fn image_into(image: &crate::store::image::Image, db: &mut Database) 
     image.0.nodes(&mut |n| db.node(n).unwrap());
     db.digest(image.0.digest().unwrap());
 }
+
+#[test]
+fn a_wall_clock_that_jumps_changes_times_and_nothing_else() {
+    const YEAR_MS: i64 = 365 * 24 * 3_600_000;
+    let mut w = World::new();
+    let mut c = w.client();
+    w.create(&mut c, "/mine", 1).unwrap();
+    for jump in [YEAR_MS, -3 * YEAR_MS, 2 * YEAR_MS, -w.now.wall_ms - YEAR_MS] {
+        w.now.wall_ms += jump;
+        for _ in 0..4 {
+            w.pass(3000);
+            w.exists(&mut c, "/mine", false).unwrap();
+        }
+        let path = format!("/at{jump}");
+        w.create(&mut c, &path, 0).unwrap();
+        let stat = w.exists(&mut c, &path, false).unwrap();
+        assert_eq!(
+            stat.ctime, w.now.wall_ms,
+            "Stats tell the wall clock, back or ahead"
+        );
+        w.set(&mut c, "/mine", b"x", -1).unwrap();
+        assert_eq!(w.server.stats().sessions_expired, 0);
+        assert_eq!(w.server.stats().stalls, 0);
+    }
+    w.check_log();
+    // Silence still counts, on the clock that does not jump.
+    w.now.wall_ms -= YEAR_MS;
+    w.pass(15_000);
+    assert_eq!(w.server.stats().sessions_expired, 1);
+}

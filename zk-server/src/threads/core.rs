@@ -364,6 +364,9 @@ impl Core {
             self.log.snapshot(image);
         }
         for event in after.events {
+            if let (Told::Peer(event), Some(ensemble)) = (&event, &self.ensemble) {
+                ensemble.note(event, self.clock.now());
+            }
             report(event, self.ensemble.as_deref());
         }
     }

@@ -1,16 +1,71 @@
 //! What a member of an ensemble has beside the core: its connections with the other servers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use driver::metrics::Summary;
+
+use crate::core::io::Now;
 use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
+use crate::peer::PeerEvent;
 use crate::quorum::View;
+use crate::zab::{self, event::Sync};
+
+/// What elections and syncs took (Java: `ServerMetrics`).
+#[derive(Debug, Clone, Default)]
+pub struct ElectionFigures {
+    pub looking: u64,
+    pub election_ms: Summary,
+    pub unavailable_ms: Summary,
+    pub leader_unavailable_ms: Summary,
+    /// learners synced by differences, and by snapshots
+    pub diffs: u64,
+    pub snaps: u64,
+    /// since when this server has no leader, on the monotonic clock
+    looking_since_us: Option<u64>,
+    leads: bool,
+}
+
+impl ElectionFigures {
+    fn note(&mut self, event: &PeerEvent, now: Now) {
+        match event {
+            PeerEvent::Looking => {
+                self.looking += 1;
+                self.looking_since_us.get_or_insert(now.mono_us);
+            }
+            PeerEvent::Leading { took_us } => {
+                self.leads = true;
+                self.election_ms.record(took_us / 1000);
+            }
+            PeerEvent::Following { took_us, .. } | PeerEvent::Observing { took_us, .. } => {
+                self.leads = false;
+                self.election_ms.record(took_us / 1000);
+            }
+            PeerEvent::Serving { .. } => {
+                let Some(since) = self.looking_since_us.take() else {
+                    return;
+                };
+                let ms = now.mono_us.saturating_sub(since) / 1000;
+                self.unavailable_ms.record(ms);
+                if self.leads {
+                    self.leader_unavailable_ms.record(ms);
+                }
+            }
+            PeerEvent::Zab(zab::Event::Synchronizing { sync, .. }) => match sync {
+                Sync::Snap => self.snaps += 1,
+                Sync::Diff | Sync::Trunc => self.diffs += 1,
+            },
+            _ => {}
+        }
+    }
+}
 
 #[derive(Debug)]
 pub struct Ensemble {
     pub quorum: Arc<QuorumNet>,
     pub election: Arc<ElectionNet>,
     view: Mutex<View>,
+    figures: Mutex<ElectionFigures>,
 }
 
 impl Ensemble {
@@ -19,6 +74,7 @@ impl Ensemble {
             quorum,
             election,
             view: Mutex::new(view),
+            figures: Mutex::default(),
         }
     }
 
@@ -31,6 +87,15 @@ impl Ensemble {
             self.election.propose(view);
         }
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
+    }
+
+    pub fn figures(&self) -> MutexGuard<'_, ElectionFigures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what the member tells.
+    pub(super) fn note(&self, event: &PeerEvent, now: Now) {
+        self.figures().note(event, now);
     }
 
     /// How log lines name a server.

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use driver::http::Request;
 use serde_json::{Map, Value, json};
 
+use super::member;
 use crate::core::Server;
 use crate::core::inspect::ConnInfo;
 use crate::core::io::Mode;
 use crate::net::monitor::{self, Value as Figure};
 use crate::net::{Net, environment};
 
-type Body = Map<String, Value>;
+pub(super) type Body = Map<String, Value>;
 
 pub(super) struct Command {
     pub(super) name: &'static str,
@@ -64,14 +65,12 @@ pub(super) const ALL: &[Command] = &[
         one("read_only", json!(mode == Some(Mode::ReadOnly)))
     }),
     command("last_snapshot", &["lsnp"], last_snapshot),
-    command("leader", &["lead"], |_, _| {
-        one("error", json!("server is not initialized"))
-    }),
+    command("leader", &["lead"], |_, net| member::leader(net)),
     command("monitor", &["mntr"], monitor),
     command("observer_connection_stat_reset", &["orst"], |_, _| {
         Body::new()
     }),
-    command("observers", &["obsr"], observers),
+    command("observers", &["obsr"], |_, net| member::observers(net)),
     guarded("restore", &["rest"]),
     command("ruok", &[], |_, _| Body::new()),
     command("server_stats", &["srvr"], |_, net| server_stats(net)),
@@ -87,15 +86,11 @@ pub(super) const ALL: &[Command] = &[
         body
     }),
     command("system_properties", &["sysp"], system_properties),
-    command("voting_view", &[], |_, _| one("current_config", json!({}))),
+    command("voting_view", &[], |_, net| member::voting_view(net)),
     command("watch_summary", &["wchs"], watch_summary),
     command("watches", &["wchc"], watches),
     command("watches_by_path", &["wchp"], watches_by_path),
-    command("zabstate", &[], |_, _| {
-        let mut body = one("voting", json!(false));
-        body.insert("zabstate".to_owned(), json!(""));
-        body
-    }),
+    command("zabstate", &[], |_, net| member::zab_state(net)),
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Command> {
@@ -110,7 +105,7 @@ fn one(key: &str, value: Value) -> Body {
 }
 
 /// A JSON object literal as the body it stands for.
-fn body(value: Value) -> Body {
+pub(super) fn body(value: Value) -> Body {
     match value {
         Value::Object(body) => body,
         _ => Body::new(),
@@ -258,10 +253,6 @@ fn monitor(_: &Request, net: &Net) -> Body {
         .collect()
 }
 
-fn observers(_: &Request, _: &Net) -> Body {
-    body(json!({ "synced_observers": 0, "observers": [] }))
-}
-
 fn server_stats(net: &Net) -> Body {
     let stats = monitor::ServerStats::of(net);
     let (data, log) = monitor::dir_sizes(net);
@@ -270,7 +261,7 @@ fn server_stats(net: &Net) -> Body {
         "min_buffer_size": stats.min_response,
         "max_buffer_size": stats.max_response,
     });
-    body(json!({
+    let mut body = body(json!({
         "version": environment::full_version(),
         "read_only": stats.mode == Mode::ReadOnly,
         "server_stats": {
@@ -294,8 +285,17 @@ fn server_stats(net: &Net) -> Body {
             "non_mtlslocal_conn_count": 0,
         },
         "client_response": responses,
-        "node_count": stats.node_count,
-    }))
+    }));
+    if let Some(sizes) = stats.proposal_sizes {
+        let sizes = json!({
+            "last_buffer_size": sizes.last,
+            "min_buffer_size": sizes.min,
+            "max_buffer_size": sizes.max,
+        });
+        body.insert("proposal_stats".to_owned(), sizes);
+    }
+    body.insert("node_count".to_owned(), json!(stats.node_count));
+    body
 }
 
 /// Passwords stay out, unlike in Java.

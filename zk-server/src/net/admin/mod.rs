@@ -2,6 +2,7 @@
 //! failure to start never stops the server.
 
 mod commands;
+mod member;
 
 use std::sync::Arc;
 use std::time::Duration;

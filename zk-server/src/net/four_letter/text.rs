@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use driver::local_time::LocalTime;
 
+use crate::config::Role;
 use crate::core::Server;
 use crate::core::inspect::ConnInfo;
-use crate::net::monitor::{self, Value};
+use crate::net::monitor::{self, Member, Value};
 use crate::net::{Net, environment};
 
 /// Writing into a String cannot fail.
@@ -20,7 +21,7 @@ macro_rules! put {
 pub(super) fn conf(net: &Net) -> String {
     let conf = monitor::Conf::of(net);
     let (data, log) = monitor::dir_sizes(net);
-    format!(
+    let mut out = format!(
         "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={data}\ndataLogDir={}\n\
          dataLogSize={log}\ntickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\n\
          maxSessionTimeout={}\nclientPortListenBacklog={}\nserverId={}\n",
@@ -33,7 +34,32 @@ pub(super) fn conf(net: &Net) -> String {
         conf.max_session_timeout,
         conf.backlog,
         conf.server_id
-    )
+    );
+    if let Some(member) = Member::of(net) {
+        membership(&member, net, &mut out);
+    }
+    out
+}
+
+/// What `conf` of a member adds; Java ends it without a line end.
+fn membership(member: &Member, net: &Net, out: &mut String) {
+    let quorum = member.status.active.config();
+    let own = quorum.server(member.status.id);
+    let ports = |port: fn(&(String, u16, u16)) -> u16| {
+        let all = own.map_or(&[][..], |server| &server.addresses);
+        let ports: Vec<String> = all.iter().map(|a| port(a).to_string()).collect();
+        ports.join("|")
+    };
+    put!(
+        out,
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n\
+         membership: \n{quorum}",
+        net.config.ensemble.init_limit,
+        net.config.ensemble.sync_limit,
+        ports(|a| a.2),
+        ports(|a| a.1),
+        u8::from(own.is_some_and(|server| server.role == Role::Observer))
+    );
 }
 
 pub(super) fn cons(net: &Net, asker: SocketAddr) -> String {
@@ -221,7 +247,7 @@ pub(super) fn stat(net: &Net, asker: SocketAddr) -> String {
 
 fn server_stats(net: &Net) -> String {
     let stats = monitor::ServerStats::of(net);
-    format!(
+    let mut out = format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
          Zxid: 0x{:x}\nMode: {}\nNode count: {}\n",
         stats.min_latency,
@@ -234,7 +260,12 @@ fn server_stats(net: &Net) -> String {
         stats.zxid,
         stats.mode.name(),
         stats.node_count
-    )
+    );
+    if let Some(sizes) = stats.proposal_sizes {
+        let (last, min, max) = (sizes.last, sizes.min, sizes.max);
+        put!(out, "Proposal sizes last/min/max: {last}/{min}/{max}\n");
+    }
+    out
 }
 
 pub(super) fn watches_by_session(net: &Net) -> String {

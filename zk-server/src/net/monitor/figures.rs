@@ -5,8 +5,10 @@ use proto::telemetry::{MetricFamily, MetricType};
 
 use crate::core::stats::{Latency, Sums};
 use crate::net::{Net, environment};
+use crate::threads::ensemble::ElectionFigures;
 use crate::threads::log::LogFigures;
 
+use super::member::Member;
 use super::names::{ADVANCED, BASIC, BY_SERVER, COUNTERS, GAUGES};
 use super::namespaces::NamespaceFigures;
 use super::{ServerStats, Value, four_digits};
@@ -56,6 +58,9 @@ pub struct Figures {
     open_files: u64,
     max_files: u64,
     startup: crate::net::Startup,
+    /// of a member of an ensemble
+    member: Vec<(&'static str, Value)>,
+    elections: ElectionFigures,
 }
 
 impl Figures {
@@ -84,6 +89,11 @@ impl Figures {
             open_files: environment::open_file_count(),
             max_files: net.open_files.soft,
             startup: net.startup,
+            member: Member::of(net).map_or_else(Vec::new, |member| member.gauges(net)),
+            elections: match net.core.ensemble() {
+                Some(ensemble) => ensemble.figures().clone(),
+                None => ElectionFigures::default(),
+            },
         }
     }
 
@@ -91,6 +101,8 @@ impl Figures {
         for name in GAUGES {
             out.push((name.to_owned(), self.gauge(name)));
         }
+        let member = self.member.iter();
+        out.extend(member.map(|(name, value)| ((*name).to_owned(), value.clone())));
         for name in COUNTERS {
             out.push((name.to_owned(), int(self.counter(name))));
         }
@@ -105,8 +117,9 @@ impl Figures {
 
     #[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
     pub(super) fn families(&self) -> Vec<MetricFamily> {
-        let gauges = GAUGES.iter().map(|name| {
-            let value = match self.gauge(name) {
+        let own = GAUGES.iter().map(|name| (*name, self.gauge(name)));
+        let gauges = own.chain(self.member.iter().cloned()).map(|(name, value)| {
+            let value = match value {
                 Value::Int(value) => value as f64,
                 Value::Real(value) => value,
                 Value::Text(_) => 0.0,
@@ -194,8 +207,10 @@ impl Figures {
             "digest_mismatches_count" => self.core.digest_mismatches,
             "snapshot_error_count" => self.log.snapshot_errors,
             "connection_request_count" => stats.connection_requests,
-            "snap_count" => stats.snapshots,
+            "snap_count" => stats.snapshots + self.elections.snaps,
             "stale_sessions_expired" => stats.sessions_expired,
+            "looking_count" => self.elections.looking,
+            "diff_count" => self.elections.diffs,
             _ => 0,
         }
     }
@@ -211,6 +226,9 @@ impl Figures {
             "snapshottime" => Sum::of(&self.log.snapshot_ms),
             "readlatency" => Sum::of_latency(&stats.read_latency),
             "updatelatency" => Sum::of_latency(&stats.update_latency),
+            "election_time" => Sum::of(&self.elections.election_ms),
+            "unavailable_time" => Sum::of(&self.elections.unavailable_ms),
+            "leader_unavailable_time" => Sum::of(&self.elections.leader_unavailable_ms),
             "dbinittime" => Sum::once(self.startup.load_ms),
             "startup_txns_loaded" => Sum::once(self.startup.replayed),
             "startup_snap_load_time" => Sum::once(self.startup.load_ms),

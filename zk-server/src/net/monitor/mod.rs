@@ -3,20 +3,24 @@
 //! [`Figures`].
 
 mod figures;
+mod member;
 mod names;
 mod namespaces;
 mod process;
 
 use std::path::Path;
 
+use proto::quorum::PeerState;
 use proto::telemetry::MetricFamily;
 
 use crate::core::Server;
 use crate::core::conn::ConnStats;
 use crate::core::io::Mode;
+use crate::zab::leader::ProposalSizes;
 
 use super::Net;
 pub use figures::Figures;
+pub use member::{Member, zab_name};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -37,6 +41,14 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
             Value::Text(mode(net).name().to_owned()),
         ),
     ];
+    if let Some(member) = Member::of(net) {
+        let state = Value::Text(member.state());
+        values.push(("peer_state".to_owned(), state));
+        if member.status.state == PeerState::Observing {
+            let master = member.status.leader.unwrap_or(-1);
+            values.push(("observer_master_id".to_owned(), Value::Int(master)));
+        }
+    }
     if !net.config.metrics.off {
         Figures::of(net).values(&mut values);
     }
@@ -68,6 +80,8 @@ pub fn reset(net: &Net) {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerStats {
     pub mode: Mode,
+    /// of a leader
+    pub proposal_sizes: Option<ProposalSizes>,
     pub min_latency: u64,
     pub avg_latency: f64,
     pub max_latency: u64,
@@ -88,11 +102,13 @@ impl ServerStats {
     pub fn of(net: &Net) -> Self {
         let now = net.core.now();
         let connections = net.core.connection_count();
+        let proposal_sizes = Member::of(net).and_then(|member| member.proposal_sizes());
         net.core
             .with(|server| {
                 let stats = server.stats();
                 Self {
                     mode: server.mode(),
+                    proposal_sizes,
                     min_latency: stats.latency.summary().min() / 1000,
                     avg_latency: milliseconds(stats.latency.summary().avg()),
                     max_latency: stats.latency.summary().max() / 1000,
@@ -100,7 +116,7 @@ impl ServerStats {
                     sent: stats.packets_sent,
                     connections,
                     outstanding: server.outstanding_requests(),
-                    zxid: server.last_processed_zxid().0,
+                    zxid: last_zxid(server),
                     node_count: server.database().tree().node_count(),
                     uptime_ms: now.mono_us.saturating_sub(server.started_us()) / 1000,
                     last_response: stats.last_response,
@@ -110,6 +126,15 @@ impl ServerStats {
                 }
             })
             .unwrap_or_default()
+    }
+}
+
+/// A leader counts from the beginning of its epoch, before its first transaction.
+fn last_zxid(server: &Server) -> i64 {
+    let last = server.last_processed_zxid().0;
+    match server.mode() {
+        Mode::Leading => last.max(server.last_assigned().0 & !0xffff_ffff),
+        _ => last,
     }
 }
 

@@ -3,6 +3,8 @@
 
 pub mod config;
 pub mod election;
+#[cfg(test)]
+mod golden_tests;
 pub mod initial;
 pub mod packet;
 pub mod payload;

@@ -97,10 +97,14 @@ impl Providers {
     }
 
     /// What an `auth` request proves. `address` is the client's.
-    pub fn authenticate(&self, scheme: &str, auth: &[u8], address: &str) -> Proof {
+    pub fn authenticate(&self, scheme: &str, auth: Option<&[u8]>, address: &str) -> Proof {
         match scheme {
             "ip" => Proof::Proved(vec![Identity::new("ip", address)]),
             "digest" if self.digest_enabled => {
+                // Java falls over a null.
+                let Some(auth) = auth else {
+                    return Proof::Failed;
+                };
                 let id = digest::generate(self.digest_algorithm, &String::from_utf8_lossy(auth));
                 let mut ids = Vec::new();
                 if self.super_digest.as_ref() == Some(&id) {
@@ -110,8 +114,8 @@ impl Providers {
                 Proof::Proved(ids)
             }
             "ensemble" => match &self.ensemble {
-                Some(Some(names)) if !auth.is_empty() => {
-                    let name = String::from_utf8_lossy(auth);
+                Some(Some(names)) if auth.is_some_and(|auth| !auth.is_empty()) => {
+                    let name = String::from_utf8_lossy(auth.unwrap_or_default());
                     if names.iter().any(|known| *known == name) {
                         Proof::RightEnsemble { checked: true }
                     } else {

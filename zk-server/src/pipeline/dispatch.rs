@@ -429,9 +429,8 @@ impl Server {
             return self.close(slot, out);
         };
         let address = crate::auth::ip::host_address(conn.peer.ip());
-        let auth = packet.auth.unwrap_or_default();
         let providers = &self.settings.providers;
-        let ok = match providers.authenticate(packet.scheme, auth, &address) {
+        let ok = match providers.authenticate(packet.scheme, packet.auth, &address) {
             Proof::Proved(ids) => {
                 let room = conn.add_identities(ids);
                 if !room {

@@ -84,11 +84,21 @@ pub(super) fn bad_bodies() -> Vec<Step> {
         steps.push(resume());
     }
     for (scheme, auth) in [
-        ("nosuch", &b"x"[..]),
-        ("digest", b"super:wrong"),
-        ("world", b""),
+        ("nosuch", Some(&b"x"[..])),
+        ("digest", Some(b"super:wrong")),
+        ("digest", Some(b"")),
+        ("digest", Some(b":")),
+        ("digest", Some(b"\xff\xfe:x")),
+        ("digest", None),
+        ("ip", None),
+        ("ip", Some(b"1.2.3.4")),
+        ("world", Some(b"")),
+        ("world", None),
+        ("auth", None),
+        ("super", Some(b"")),
+        ("", Some(b"")),
     ] {
-        steps.push(one(GUEST, R::auth(scheme, Some(auth))));
+        steps.push(one(GUEST, R::auth(scheme, auth)));
         steps.push(one(GUEST, R::who_am_i()));
         steps.push(resume());
     }

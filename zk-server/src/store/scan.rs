@@ -173,7 +173,8 @@ fn follows(last: Zxid, next: Zxid) -> bool {
 /// when it is more than `limit` bytes: a learner that is told of a part would lose the rest.
 ///
 /// Every snapshot is of a transaction that this server had. One that the log lacks was the leader's,
-/// and so the log has a gap there that its epochs may hide.
+/// and so the log has a gap there that its epochs may hide, or ends before it with what no other
+/// server has (ZOOKEEPER-2846). That goes for one of an epoch's first zxid too.
 pub fn records_from(
     disk: &dyn Disk,
     dir: &Path,
@@ -212,10 +213,7 @@ pub fn records_from(
         .list(snap_dir)
         .map_err(StoreError::io("list", snap_dir))?;
     let skipped = |zxid: Zxid| {
-        zxid > after
-            && zxid < scan.last
-            && zxid.0 & 0xffff_ffff != 0
-            && records.binary_search_by_key(&zxid, |r| r.0).is_err()
+        zxid > after && zxid < scan.last && records.binary_search_by_key(&zxid, |r| r.0).is_err()
     };
     let mut snapshots = names::sorted(snap_dir, &entries, SNAPSHOT).into_iter();
     let missing = scan.gaps.iter().any(|&(_, next)| next > after);

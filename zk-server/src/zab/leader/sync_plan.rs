@@ -48,7 +48,8 @@ pub(super) fn plan(learner: i64, db: &Database, settings: &Settings) -> Plan {
             announce: learner,
             then: Vec::new(),
         }
-    } else if !reaches(max, last) {
+    } else if max != last {
+        // The committed log is not that of this database.
         Plan::Snap
     } else if learner > max && !begins_epoch(learner) {
         // It has what no quorum committed: it may be an old leader.
@@ -81,16 +82,10 @@ pub(super) fn plan_with_log(learner: i64, db: &Database, log: &[(Zxid, Bytes)]) 
     let rest = db.committed().iter().filter(|&(zxid, _)| zxid > read_to);
     let rest: History = rest.map(|(zxid, record)| (zxid, record.clone())).collect();
     let end = rest.last().map_or(read_to, |&(zxid, _)| zxid);
-    if !reaches(end, last) {
+    if end != last {
         return Plan::Snap;
     }
     select(learner, end, read.into_iter().chain(rest))
-}
-
-/// Whether a history that ends with `end` is that of a database at `last`. A database may be at the
-/// beginning of an epoch, which no transaction has.
-fn reaches(end: i64, last: i64) -> bool {
-    end == last || (end < last && begins_epoch(last))
 }
 
 /// Finds the learner's place in a part of the history, and what comes after it. Java cuts the log of
@@ -219,6 +214,12 @@ mod tests {
         db.loaded(Zxid(z(2, 0)));
         assert_eq!(plan(z(2, 0), &db, &DEFAULT), diff(z(2, 0), &[]));
         assert_eq!(plan(z(2, 3), &db, &DEFAULT), Plan::Trunc { to: z(2, 0) });
+        let of_log = plan_with_log(z(1, 1), &db, &read_log(&history));
+        assert_eq!(
+            of_log,
+            Plan::Snap,
+            "its log may be another history (ZOOKEEPER-2846)"
+        );
     }
 
     /// Java: `testCrossEpochTrunc`.

@@ -17,7 +17,6 @@ use crate::config::Role;
 use crate::core::io::{DiskDone, Now};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
-use crate::tree::Database;
 
 use super::io::{Effect, LinkId};
 use super::settings::{Settings, Start};
@@ -94,8 +93,6 @@ pub struct Learner {
     configured: Option<View>,
     /// between the order to cut the log and the database that is left
     truncating: bool,
-    /// takes the place of what is left
-    replacement: Option<Box<Database>>,
 }
 
 impl Learner {
@@ -133,7 +130,6 @@ impl Learner {
             uncommitted: VecDeque::new(),
             configured: None,
             truncating: false,
-            replacement: None,
             settings,
             start,
         };
@@ -289,7 +285,6 @@ impl Learner {
         self.phase = Phase::Over;
         self.held.clear();
         self.waiting.clear();
-        self.replacement = None;
         out.push(Effect::Abandon { reason });
     }
 }

@@ -62,13 +62,11 @@ impl Learner {
             return;
         }
         self.heard_us = now.mono_us;
-        if zxid < self.applied {
-            // Replay must not add to the snapshot what the leader does not have.
-            self.replacement = Some(database);
-            self.truncate(zxid, out);
-        } else {
-            self.install(database, zxid, out);
-        }
+        out.push(Effect::Disk(DiskOrder::SaveSnapshot(database.image())));
+        out.push(Effect::Install(database));
+        self.applied = zxid;
+        self.last = zxid;
+        self.phase = Phase::Synchronizing;
     }
 
     fn truncate(&mut self, zxid: i64, out: &mut Vec<Effect>) {
@@ -83,39 +81,26 @@ impl Learner {
             return;
         };
         self.truncating = false;
-        if let Some(database) = self.replacement.take() {
-            self.install(database, zxid, out);
-        } else {
-            let end = database.last_zxid().0;
-            out.push(Effect::Install(database));
-            // No transaction has an epoch's first zxid; what comes before it is here, as the log
-            // had transactions of that epoch.
-            let same = begins_epoch(zxid) && epoch_of(zxid) == epoch_of(self.applied);
-            if end != zxid && !(same && end < zxid) {
-                // What is left is sound: the leader fills it up when this server comes again.
-                let reason = format!(
-                    "the leader wants the log to end at 0x{zxid:x}; cut, it ends at 0x{end:x}"
-                );
-                return self.abandon(reason, out);
-            }
-            self.applied = zxid;
-            self.last = zxid;
-            self.phase = Phase::Synchronizing;
+        let end = database.last_zxid().0;
+        out.push(Effect::Install(database));
+        // No transaction has an epoch's first zxid; what comes before it is here, as the log had
+        // transactions of that epoch.
+        let same = begins_epoch(zxid) && epoch_of(zxid) == epoch_of(self.applied);
+        if end != zxid && !(same && end < zxid) {
+            // What is left is sound: the leader fills it up when this server comes again.
+            let reason =
+                format!("the leader wants the log to end at 0x{zxid:x}; cut, it ends at 0x{end:x}");
+            return self.abandon(reason, out);
         }
+        self.applied = zxid;
+        self.last = zxid;
+        self.phase = Phase::Synchronizing;
         for packet in std::mem::take(&mut self.held) {
             if self.phase == Phase::Over {
                 return;
             }
             self.sync_packet(packet, out);
         }
-    }
-
-    fn install(&mut self, database: Box<Database>, zxid: i64, out: &mut Vec<Effect>) {
-        out.push(Effect::Disk(DiskOrder::SaveSnapshot(database.image())));
-        out.push(Effect::Install(database));
-        self.applied = zxid;
-        self.last = zxid;
-        self.phase = Phase::Synchronizing;
     }
 
     pub(super) fn sync_packet(&mut self, packet: QuorumPacket, out: &mut Vec<Effect>) {

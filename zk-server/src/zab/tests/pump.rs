@@ -30,6 +30,8 @@ pub(super) struct Disk {
     images: VecDeque<History>,
     pub snapshot: History,
     pub snapshot_zxid: i64,
+    /// zxids of all snapshots that came from leaders
+    installed: Vec<i64>,
     pub log: History,
     /// how much of the log a crash can't take
     pub synced: usize,
@@ -109,6 +111,8 @@ pub(super) struct World {
     next_link: u64,
     /// what a quorum has logged, as the leaders say
     pub committed: History,
+    /// the last epoch that has a leader
+    established: i64,
     /// kinds of all packets to learners and from them, in order of delivery
     pub trace: Vec<(i64, i64, PacketType, i64)>,
     author: i64,
@@ -141,6 +145,7 @@ impl World {
             links: BTreeMap::new(),
             next_link: 0,
             committed: Vec::new(),
+            established: 0,
             trace: Vec::new(),
             author: 0,
         }
@@ -345,12 +350,16 @@ impl World {
             DiskOrder::SaveSnapshot(image) => {
                 disk.snapshot = disk.images.pop_front().unwrap();
                 disk.snapshot_zxid = image.0.zxid().0;
+                disk.log.retain(|(z, _)| *z <= disk.snapshot_zxid);
+                disk.synced = disk.log.len();
+                disk.installed.push(disk.snapshot_zxid);
                 Some(DiskDone::SnapshotSaved {
                     zxid: image.0.zxid(),
                 })
             }
             DiskOrder::Truncate { zxid } => {
                 disk.log.retain(|(z, _)| *z <= zxid.0);
+                disk.installed.retain(|z| *z <= zxid.0);
                 if disk.snapshot_zxid > zxid.0 {
                     disk.snapshot.clear();
                     disk.snapshot_zxid = 0;
@@ -364,7 +373,13 @@ impl World {
             DiskOrder::ReadLog { link, after, .. } => {
                 let from = disk.log.iter().rposition(|(z, _)| *z <= after.0);
                 let read = from.map(|from| disk.log[from..].to_vec());
-                let read = read.unwrap_or_default().into_iter();
+                let mut read = read.unwrap_or_default();
+                let has = |z: &i64| read.iter().any(|(zxid, _)| zxid == z);
+                let gap = |z: &i64| *z > after.0 && !has(z);
+                if disk.installed.iter().any(gap) {
+                    read.clear();
+                }
+                let read = read.into_iter();
                 Some(DiskDone::LogRead {
                     link,
                     records: read.map(|(z, record)| (Zxid(z), record)).collect(),
@@ -610,11 +625,16 @@ impl World {
         if let Role::Leading(leader) = &self.nodes[at].role {
             assert_eq!(leader.phase(), leader::Phase::Serving);
             assert_eq!(self.nodes[at].disk.current, epoch);
-            assert!(
-                history.starts_with(&self.committed),
-                "a leader has all that is committed"
-            );
-            self.committed = history;
+            if epoch > self.established {
+                let all = history.starts_with(&self.committed);
+                assert!(all, "a leader has all that is committed");
+                self.committed = history;
+                self.established = epoch;
+            } else {
+                // Its quorum has turned to another leader, with all that it had acknowledged.
+                assert!(epoch < self.established, "one leader an epoch");
+                assert!(self.committed.starts_with(&history), "prefix");
+            }
         } else {
             assert!(self.committed.starts_with(&history), "prefix");
         }
@@ -628,7 +648,14 @@ impl World {
             let (zxid, record) = node.proposals.pop_front().unwrap();
             node.apply(zxid, record.clone());
             if matches!(node.role, Role::Leading(_)) {
-                self.committed.push((zxid, record));
+                // A later leader may have been first, as it found this in its history.
+                let known = self.committed.iter().find(|(z, _)| *z == zxid);
+                if let Some((_, known)) = known {
+                    assert_eq!(known, &record, "one transaction a zxid");
+                } else {
+                    assert!(self.committed.last().is_none_or(|(z, _)| *z < zxid));
+                    self.committed.push((zxid, record));
+                }
             }
         }
         let history = &self.nodes[at].history;

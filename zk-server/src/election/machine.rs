@@ -241,7 +241,12 @@ impl Election {
                 PeerState::Observing => {}
             }
         }
-        if asks && notification.round < self.round && self.looking.is_some() {
+        // One that votes for less has not seen this vote, or had a leader when it came (Java leaves
+        // that one to the next interval).
+        let theirs = Ballot::of(notification).vote;
+        let behind = theirs.round < self.round
+            || (theirs.round == self.round && self.vote.is_better_than(&theirs, &self.view));
+        if asks && behind && self.looking.is_some() {
             self.send(from, out);
         }
     }

@@ -142,6 +142,25 @@ fn the_loss_of_the_leader_starts_a_new_round() {
 }
 
 #[test]
+fn who_notices_the_loss_later_costs_no_interval() {
+    let mut table = Table::new(voters(1..=3));
+    for id in 1..=3 {
+        table.start(id, 1, 1);
+    }
+    table.decide(1000);
+    table.run_for(10);
+    table.stop(3);
+    for (id, late) in [(2, 0), (1, 12)] {
+        table.run_for(late);
+        table.look(id);
+        table.with(id, |e, now, out| e.out_of_reach(3, true, now, out));
+    }
+    let took = table.decide(1000);
+    assert!(took < 5, "{took}");
+    assert_eq!(table.leader(), 2);
+}
+
+#[test]
 fn a_leader_that_restarts_is_not_elected_by_votes_of_yesterday() {
     let mut table = Table::new(voters(1..=3));
     for id in 1..=3 {

@@ -18,7 +18,7 @@ use proto::properties::Properties;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides};
+use crate::config::{EndPoint, KafkaConfig, Settings, TopicOverrides, jvm};
 use crate::group::{self, storage::OFFSETS_TOPIC};
 use crate::log::LogConfig;
 use crate::metrics::{self, BrokerState};
@@ -52,6 +52,10 @@ pub fn read_config(file: &Path, overrides: &[String]) -> Result<KafkaConfig, Sta
 fn warn_of(config: &KafkaConfig) {
     for warning in config.settings.warnings() {
         warn!("{warning}");
+    }
+    let variable = |name: &'static str| Some((name, std::env::var(name).ok()?));
+    for note in jvm::notes(jvm::VARIABLES.into_iter().filter_map(variable)) {
+        warn!("{note}");
     }
     for dir in &config.log_dirs {
         let why = if is_tmpfs(Path::new(dir)) {

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use proto::kafka::ErrorCode;
 use proto::kafka::messages::leader_and_isr::{LeaderAndIsrRequest, LeaderAndIsrResponse};
 use proto::kafka::messages::update_metadata::{UpdateMetadataRequest, UpdateMetadataResponse};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::config::{KafkaConfig, TopicConfig, TopicOverrides};
@@ -39,6 +39,8 @@ pub struct Broker {
     pub id: i32,
     pub cluster_id: String,
     config: ArcSwap<KafkaConfig>,
+    /// told of every change of `config`
+    reconfigured: watch::Sender<()>,
     topic_overrides: ArcSwap<BTreeMap<String, TopicOverrides>>,
     /// czxid of the registration; -1 before the first
     epoch: AtomicI64,
@@ -74,6 +76,7 @@ impl Broker {
             id,
             cluster_id,
             config: ArcSwap::from_pointee(config),
+            reconfigured: watch::Sender::new(()),
             topic_overrides: ArcSwap::default(),
             epoch: AtomicI64::new(-1),
             metadata: MetadataCache::default(),
@@ -114,6 +117,12 @@ impl Broker {
 
     pub(crate) fn set_config(&self, config: KafkaConfig) {
         self.config.store(Arc::new(config));
+        self.reconfigured.send_replace(());
+    }
+
+    /// Changes whenever dynamic changes have replaced the configuration.
+    pub(crate) fn reconfigured(&self) -> watch::Receiver<()> {
+        self.reconfigured.subscribe()
     }
 
     /// What a topic sets itself.

@@ -20,6 +20,8 @@ use tokio::sync::watch;
 
 struct Server {
     port: u16,
+    /// of the listener IN, where there is one
+    inside: Option<u16>,
     _stop: watch::Sender<bool>,
     _logs: LogManager,
     _dir: tempfile::TempDir,
@@ -30,7 +32,8 @@ fn start(extra: &str) -> Server {
     let file = Properties::parse("f", text.as_bytes()).unwrap();
     let config = KafkaConfig::new(Settings::new(file, &[]).unwrap()).unwrap();
     let net = Net::bind(&config).unwrap();
-    let port = net.port("PLAINTEXT").unwrap();
+    let port = net.port("PLAINTEXT").or_else(|| net.port("OUT")).unwrap();
+    let inside = net.port("IN");
     let (stop, stopped) = watch::channel(false);
     let dir = tempfile::tempdir().unwrap();
     let dirs = LogDirs::open(&[dir.path().to_owned()]).unwrap();
@@ -42,6 +45,7 @@ fn start(extra: &str) -> Server {
     );
     Server {
         port,
+        inside,
         _stop: stop,
         _logs: logs,
         _dir: dir,
@@ -152,4 +156,36 @@ async fn hundreds_of_idle_connections_do_not_hinder_one_that_works() {
     let mut stream = connect(&server).await;
     stream.write_all(&api_versions(3)).await.unwrap();
     assert!(!answer(&mut stream).await.is_empty());
+}
+
+/// KIP-402: brokers are let in although max.connections is reached, and the client that did nothing
+/// for the longest goes.
+#[tokio::test]
+async fn brokers_are_let_in_at_the_cost_of_the_idlest_client() {
+    let server = start(
+        "listeners=IN://127.0.0.1:0,OUT://127.0.0.1:0\n\
+         listener.security.protocol.map=IN:PLAINTEXT,OUT:PLAINTEXT\n\
+         inter.broker.listener.name=IN\nmax.connections=2",
+    );
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(&api_versions(3)).await.unwrap();
+        assert!(!answer(stream).await.is_empty());
+    };
+    let mut idlest = connect(&server).await;
+    ask(&mut idlest).await;
+    let mut busy = connect(&server).await;
+    ask(&mut busy).await;
+    let mut broker = TcpStream::connect(("127.0.0.1", server.inside.unwrap()))
+        .await
+        .unwrap();
+    ask(&mut broker).await;
+    assert!(rest(&mut idlest).await.is_empty());
+    ask(&mut busy).await;
+    // one more client waits until there is room again
+    let mut late = connect(&server).await;
+    late.write_all(&api_versions(4)).await.unwrap();
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(300), late.read_u32());
+    assert!(waiting.await.is_err());
+    drop(broker);
+    assert!(late.read_u32().await.unwrap() > 0);
 }

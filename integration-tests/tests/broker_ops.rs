@@ -58,6 +58,7 @@ impl Broker {
         all.extend(lines);
         let mut command = command(dir, zookeeper, &all);
         command.env("LOG_DIR", dir.join("logs"));
+        command.env("KAFKA_HEAP_OPTS", "-Xmx1G");
         let mut process = Process::spawn("broker", command, &dir.join("kafkaServer.out"));
         wait_until("the broker to serve", || {
             process.assert_running();
@@ -236,6 +237,8 @@ fn risky_starts_warn_and_lines_look_like_those_of_kafka() {
     wait_until("the warning", || {
         server_log(dir.path()).contains("brokers that live: 1")
     });
+    let heap = "KAFKA_HEAP_OPTS: options for a JVM have no meaning here and are ignored: -Xmx1G";
+    assert!(server_log(dir.path()).contains(heap));
     for _ in 0..2 {
         assert_eq!(
             find_coordinator(broker.addr()),
@@ -245,7 +248,7 @@ fn risky_starts_warn_and_lines_look_like_those_of_kafka() {
     let log = server_log(dir.path());
     let lines = |part: &str| log.lines().filter(|line| line.contains(part)).count();
     assert_eq!(lines("so no group can work"), 1, "{log}");
-    assert_eq!(lines("] WARN ") - lines("so no group"), 2, "{log}");
+    assert_eq!(lines("] WARN ") - lines("so no group"), 3, "{log}");
     assert!(log.contains("line 3: log.dirs=/tmp/"), "{log}");
     assert!(
         log.contains("line 5: offsets.topic.replication.factor=3"),

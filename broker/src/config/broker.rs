@@ -4,7 +4,7 @@
 use super::def::Value;
 use super::keys;
 use super::listeners::{EndPoint, Listeners};
-use super::settings::{ConfigError, Settings};
+use super::settings::{ConfigError, Settings, listener_key};
 use super::topic::{TopicConfig, TopicOverrides};
 
 /// How a field takes its value.
@@ -245,6 +245,14 @@ impl KafkaConfig {
         }
         if self.group_max_size < 1 {
             return invalid("group.max.size", "it must be 1 or more");
+        }
+        // what counts for one listener is as valid as for all
+        for name in self.settings.names() {
+            let base = listener_key(name).and_then(keys::broker_key);
+            let text = self.settings.text(name).map_or("", |(text, _)| text);
+            if let Some(Err(problem)) = base.map(|key| key.parse(text)) {
+                return Err(self.settings.invalid(name, problem));
+            }
         }
         Ok(())
     }

@@ -2,11 +2,12 @@
 //!
 //! `def` says what a key is, `keys` lists them, `settings` holds texts with the place they came
 //! from, `broker` the values in use, `listeners` addresses, `topic` what topics set themselves,
-//! `describe` what DescribeConfigs tells about all that.
+//! `describe` what DescribeConfigs tells about all that, `jvm` notes for who sets Java's options.
 
 mod broker;
 pub mod def;
 pub mod describe;
+pub mod jvm;
 pub mod keys;
 mod listeners;
 mod settings;

@@ -135,6 +135,12 @@ impl Settings {
             .map_err(|problem| self.invalid(key.name, problem))
     }
 
+    /// A number that is set for one listener: `listener.name.NAME.KEY`.
+    pub fn of_listener(&self, listener: &str, key: &str) -> Option<i32> {
+        let name = format!("listener.name.{}.{key}", listener.to_lowercase());
+        self.text(&name)?.0.trim().parse().ok()
+    }
+
     pub fn invalid(&self, name: &str, problem: impl Into<String>) -> ConfigError {
         let value = match self.text(name) {
             Some((text, _)) => text,
@@ -212,7 +218,7 @@ impl Settings {
 }
 
 /// `max.connections` of `listener.name.external.max.connections`.
-fn listener_key(name: &str) -> Option<&str> {
+pub(super) fn listener_key(name: &str) -> Option<&str> {
     name.strip_prefix("listener.name.")?
         .split_once('.')
         .map(|(_, key)| key)

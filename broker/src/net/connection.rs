@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::frames::{self, FrameError, Next};
 use super::memory::{Memory, Reserved};
+use super::open::Activity;
 use super::outbox::Outbox;
 use crate::handlers::{Answer, Handled, dispatch};
 use crate::metrics::{Account, Timed};
@@ -62,6 +63,8 @@ pub(super) enum End {
     Frame(#[from] FrameError),
     #[error("a request that cannot be served")]
     Refused,
+    #[error("max.connections is reached, and it did nothing for the longest")]
+    Evicted,
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -127,6 +130,7 @@ impl Lazy {
 type Reserving = Pin<Box<dyn Future<Output = Reserved> + Send>>;
 
 pub(super) struct Connection {
+    activity: Arc<Activity>,
     stream: TcpStream,
     peer: Arc<Peer>,
     broker: Arc<Broker>,
@@ -153,8 +157,10 @@ impl Connection {
         peer: Peer,
         broker: Arc<Broker>,
         rules: Arc<Rules>,
+        activity: Arc<Activity>,
     ) -> Self {
         Self {
+            activity,
             stream,
             peer: Arc::new(peer),
             broker,
@@ -188,7 +194,10 @@ impl Connection {
                 Err(end) => return end,
             }
             match self.wait(idle.as_mut()).await {
-                Ok(true) => last_active = Instant::now(),
+                Ok(true) => {
+                    last_active = Instant::now();
+                    self.activity.touch(last_active.into_std());
+                }
                 Ok(false) => match self
                     .rules
                     .max_idle

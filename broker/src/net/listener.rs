@@ -1,9 +1,9 @@
 //! Binds listeners, accepts connections within the limits, and starts a task for each. Mirrors
 //! kafka.network.SocketServer and its Acceptor.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,8 +14,9 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, End, Peer, Rules};
-use super::limits::Limits;
+use super::limits::{Limits, Quotas};
 use super::memory::Memory;
+use super::open::OpenConnections;
 use crate::config::{EndPoint, KafkaConfig};
 use crate::metrics::ListenerMeters;
 use crate::state::Broker;
@@ -50,10 +51,6 @@ pub struct NetSettings {
     send_buffer: Option<usize>,
     receive_buffer: Option<usize>,
     backlog: i32,
-    max_connections: usize,
-    max_per_ip: usize,
-    overrides: HashMap<IpAddr, usize>,
-    per_second: u64,
 }
 
 impl NetSettings {
@@ -71,22 +68,8 @@ impl NetSettings {
             send_buffer: buffer(config.socket_send_buffer_bytes),
             receive_buffer: buffer(config.socket_receive_buffer_bytes),
             backlog: config.socket_listen_backlog_size,
-            max_connections: size(config.max_connections),
-            max_per_ip: size(config.max_connections_per_ip),
-            overrides: overrides(&config.max_connections_per_ip_overrides),
-            per_second: u64::try_from(config.max_connection_creation_rate).unwrap_or(0),
         }
     }
-}
-
-/// `host:number` pairs; a host that has no address here can never connect and is left out.
-fn overrides(text: &str) -> HashMap<IpAddr, usize> {
-    let pairs = text
-        .split(',')
-        .filter_map(|pair| pair.trim().rsplit_once(':'));
-    pairs
-        .filter_map(|(host, max)| Some((host.trim().parse().ok()?, max.trim().parse().ok()?)))
-        .collect()
 }
 
 /// The bound listeners, not serving yet: the ports are known, and taken.
@@ -97,6 +80,7 @@ pub struct Net {
 
 struct Shared {
     limits: Mutex<Limits>,
+    open: Mutex<OpenConnections>,
     closed: Notify,
     start: Instant,
     complaints: Complaints,
@@ -137,14 +121,9 @@ impl Net {
     /// Serves until `stop` turns true; connections end with it.
     pub fn serve(self, broker: &Arc<Broker>, stop: &watch::Receiver<bool>) {
         let s = self.settings;
-        let limits = Limits::new(
-            s.max_connections,
-            s.max_per_ip,
-            s.overrides.clone(),
-            s.per_second,
-        );
         let shared = Arc::new(Shared {
-            limits: Mutex::new(limits),
+            limits: Mutex::new(Limits::new(Quotas::new(&broker.config()))),
+            open: Mutex::default(),
             closed: Notify::new(),
             start: Instant::now(),
             complaints: Complaints::default(),
@@ -252,9 +231,17 @@ impl Acceptor {
     }
 
     async fn accept_all(&mut self, listener: &TcpListener) {
+        let mut reconfigured = self.broker.reconfigured();
         loop {
-            self.wait_for_room().await;
-            match listener.accept().await {
+            self.wait_for_room(&mut reconfigured).await;
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = reconfigured.changed() => {
+                    self.shared.apply(&self.broker.config());
+                    continue;
+                }
+            };
+            match accepted {
                 Ok((stream, address)) => self.accepted(stream, address),
                 Err(e) => {
                     // out of file descriptors, mostly: the backlog waits with us
@@ -266,12 +253,13 @@ impl Acceptor {
         }
     }
 
-    async fn wait_for_room(&self) {
+    async fn wait_for_room(&self, reconfigured: &mut watch::Receiver<()>) {
         let mut since = None;
         loop {
-            let closed = self.shared.closed.notified();
+            let mut closed = pin!(self.shared.closed.notified());
+            closed.as_mut().enable();
             let now_us = self.shared.now_us();
-            let allowed = self.shared.lock().may_accept(now_us);
+            let allowed = self.shared.lock().may_accept(&self.name, now_us);
             match allowed {
                 Ok(()) => {
                     if let Some(since) = since {
@@ -283,17 +271,21 @@ impl Acceptor {
                 Err(None) => drop(since.get_or_insert(now_us)),
                 Err(Some(us)) => {
                     since.get_or_insert(now_us);
-                    drop(closed);
                     tokio::time::sleep(Duration::from_micros(us)).await;
                     continue;
                 }
             }
-            closed.await;
+            tokio::select! {
+                () = closed => {}
+                _ = reconfigured.changed() => self.shared.apply(&self.broker.config()),
+            }
         }
     }
 
     fn accepted(&self, stream: TcpStream, address: SocketAddr) {
-        if let Err(too_many) = self.shared.lock().open(address.ip().to_canonical()) {
+        let ip = address.ip().to_canonical();
+        let opened = self.shared.lock().open(&self.name, ip);
+        if let Err(too_many) = opened {
             self.shared
                 .complaints
                 .say(self.shared.start, &format!("{address} refused: {too_many}"));
@@ -305,20 +297,32 @@ impl Acceptor {
             address,
             listener: self.name.clone(),
         };
-        let connection = Connection::new(stream, peer, self.broker.clone(), self.rules.clone());
+        let protected = self.shared.lock().quotas().is_protected(&self.name);
+        let activity = self.shared.open().insert(protected);
+        self.shared.evict();
+        let connection = Connection::new(
+            stream,
+            peer,
+            self.broker.clone(),
+            self.rules.clone(),
+            activity.clone(),
+        );
+        let name = self.name.clone();
         let (shared, stop) = (self.shared.clone(), stopped(self.stop.clone()));
         let open = self.meters.open();
         tokio::spawn(async move {
             let end = tokio::select! {
                 end = connection.run() => end,
                 () = stop => End::Closed,
+                () = activity.evicted() => End::Evicted,
             };
-            shared.lock().close(address.ip().to_canonical());
-            shared.closed.notify_one();
+            shared.lock().close(&name, ip);
+            shared.open().remove(&activity);
+            shared.closed.notify_waiters();
             drop(open);
             match end {
                 End::Closed | End::Idle | End::Io(_) => debug!("connection of {address}: {end}"),
-                End::Frame(_) | End::Refused => {
+                End::Frame(_) | End::Refused | End::Evicted => {
                     shared.complaints.say(
                         shared.start,
                         &format!("connection of {address} closed: {end}"),
@@ -332,6 +336,25 @@ impl Acceptor {
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, OpenConnections> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes by the limits of this configuration from now on.
+    fn apply(&self, config: &KafkaConfig) {
+        self.lock().set_quotas(Quotas::new(config));
+        self.closed.notify_waiters();
+        self.evict();
+    }
+
+    /// Closes as many connections as are too many, those first that did nothing for the longest.
+    fn evict(&self) {
+        let excess = self.lock().excess();
+        if excess > 0 {
+            self.open().evict(excess);
+        }
     }
 
     fn now_us(&self) -> u64 {

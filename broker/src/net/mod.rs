@@ -1,6 +1,6 @@
 //! Sockets of clients and other brokers: frames in, answers out in the order of the requests.
 //!
-//! `listener` binds and accepts, `limits` says who may come in, `frames` finds requests in bytes,
+//! `listener` binds and accepts, `limits` says who may come in, `open` who has to go, `frames` finds requests in bytes,
 //! `memory` bounds what is being read, `connection` is one client's task, `outbox` writes.
 #![allow(
     clippy::disallowed_methods,
@@ -12,6 +12,7 @@ mod frames;
 mod limits;
 mod listener;
 mod memory;
+mod open;
 mod outbox;
 
 pub use connection::Peer;

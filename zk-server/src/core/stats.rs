@@ -83,6 +83,8 @@ pub struct Stats {
     pub node_deleted_watches: u64,
     pub node_changed_watches: u64,
     pub node_children_watches: u64,
+    /// bytes of watch events
+    pub watch_bytes: u64,
     pub namespaces: Namespaces,
 }
 

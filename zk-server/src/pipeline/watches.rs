@@ -47,7 +47,9 @@ impl Delivery<'_> {
                 continue;
             }
             if let Some(conn) = self.conns.writer(slot) {
+                let start = conn.out.len() + 4;
                 reply::event(&mut conn.out, kind, path, zxid);
+                self.stats.watch_bytes += (conn.out.len() - start) as u64;
                 self.stats.packets_sent += 1;
             }
         }

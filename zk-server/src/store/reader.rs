@@ -18,6 +18,8 @@ use super::record::HEADER_LEN;
 use super::txnlog::{END_MARK, FILE_HEADER_LEN, MAGIC, PREFIX_LEN};
 use crate::core::io::Zxid;
 
+/// A whole record whose bytes are not those that were written.
+pub const CHECKSUM: &str = "the record's checksum is wrong";
 const CHUNK: usize = 1 << 20;
 /// The unit that a disk writes whole or not at all.
 const SECTOR: u64 = 512;
@@ -191,7 +193,7 @@ impl LogReader {
             return Ok(Err("the record's end mark is missing"));
         }
         if u64::from(adler32(&&body[..len])) != crc {
-            return Ok(Err("the record's checksum is wrong"));
+            return Ok(Err(CHECKSUM));
         }
         Ok(Ok(Some(len)))
     }

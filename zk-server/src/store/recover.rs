@@ -14,7 +14,7 @@ use super::disk::{Access, Disk};
 use super::error::StoreError;
 use super::image::{Image, ImageSink};
 use super::names::{self, INSTALLING, LOG, Named, SNAPSHOT, WRITING};
-use super::reader::{LogReader, Step, Tail};
+use super::reader::{CHECKSUM, LogReader, Step, Tail};
 use super::scan::{DamagedFile, LogScan, ScanStep};
 use super::snapshot::{self, Loaded, Snapshots};
 use crate::core::io::Zxid;
@@ -313,9 +313,15 @@ impl Recovery<'_> {
             0 => String::new(),
             n => format!(" and {n} transactions after a place that was never written"),
         };
+        // A write that was never acknowledged, or one that was and has been damaged since.
+        let doubt = if damaged.damage.why == CHECKSUM {
+            ". If no power was lost, its last record was damaged on the disk afterwards: check the disk"
+        } else {
+            ""
+        };
         self.note(format!(
             "the torn end of {} was cut off at offset {offset} ({}){after}; {kept}; the last \
-             transaction is 0x{:x}",
+             transaction is 0x{:x}{doubt}",
             path.display(),
             damaged.damage.why,
             damaged.last_good.0

@@ -186,6 +186,7 @@ impl Figures {
         match name {
             "throttled_ops" => stats.throttled_ops,
             "connection_rejected" => self.rejected + stats.connections_throttled,
+            "watch_bytes" => stats.watch_bytes,
             "stale_requests" => stats.stale_requests,
             "stale_requests_dropped" => stats.stale_requests_dropped,
             "request_throttle_wait_count" => stats.throttle_waits,

@@ -15,7 +15,7 @@ use zk_server::peer::PeerInput;
 use crate::zk::oracle::Request;
 use crate::zk::{frame, plain_connect};
 
-use super::history::{EXPIRY_IS_REAL, Pending, SessionView, WatchKind};
+use super::history::{EXPIRY_IS_REAL, History, Pending, SessionView, WatchKind};
 use super::operation::Operation;
 use super::plan::MS;
 use super::world::{Event, FromClient, FromServer, World};
@@ -286,7 +286,11 @@ impl World {
         }
         let head = frame.first_chunk::<4>().copied().unwrap_or_default();
         match i32::from_be_bytes(head) {
-            xid::PING | xid::SET_WATCHES => {}
+            xid::PING => {}
+            xid::SET_WATCHES => {
+                let judged = History::watched_again(&self.facts, &mut client.view, frame);
+                self.judge(judged);
+            }
             xid::NOTIFICATION => {
                 let judged = self.history.event(&self.facts, &mut client.view, frame);
                 self.judge([judged]);
@@ -381,6 +385,7 @@ impl World {
         client.view.twice = paths.filter(both).cloned().collect();
         for armed in client.view.watches.values_mut() {
             armed.again = true;
+            armed.since = client.view.seen;
         }
         let conn = client.conn;
         let bytes = frame(xid::SET_WATCHES, request.op, &request.body);

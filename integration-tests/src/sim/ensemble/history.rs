@@ -55,6 +55,8 @@ pub struct Armed {
     /// A new connection has asked for it again. The server then compares zxids only: a znode that
     /// was deleted and made again looks changed.
     pub again: bool,
+    /// what the client had seen when it asked
+    pub since: i64,
 }
 
 /// A request that has no reply yet.
@@ -125,6 +127,40 @@ impl History {
             self.write(facts, view, pending, &header, r.rest(), &mut judged);
         } else if header.zxid > 0 {
             self.read(facts, view, pending, &header, r.rest(), &mut judged);
+        }
+        judged
+    }
+
+    /// The reply to `setWatches`: those that have not fired are for the state of that moment, which must
+    /// be as the client knows it.
+    pub fn watched_again(facts: &Facts, view: &mut SessionView, frame: &[u8]) -> Vec<Judgement> {
+        let Ok(header) = ReplyHeader::read(&mut Reader::new(frame)) else {
+            return vec![broken(
+                SESSION_ORDER,
+                "a reply that can't be read".to_owned(),
+            )];
+        };
+        let zxid = header.zxid;
+        let mut judged = Vec::new();
+        for ((path, kind), armed) in &mut view.watches {
+            let there = facts.model.at(path, zxid);
+            let same = match kind {
+                WatchKind::Data if armed.there => there.is_some_and(|z| z.mzxid <= armed.since),
+                WatchKind::Data => there.is_none(),
+                WatchKind::Child => there.is_some_and(|z| z.czxid <= armed.since),
+            };
+            judged.push(if same {
+                (WATCH_BEFORE_DATA, Ok(()))
+            } else {
+                let since = armed.since;
+                broken(
+                    WATCH_BEFORE_DATA,
+                    format!(
+                        "{path} at 0x{zxid:x} is not as it was at 0x{since:x}, and nothing was told"
+                    ),
+                )
+            });
+            armed.zxid = zxid;
         }
         judged
     }
@@ -263,6 +299,7 @@ impl History {
             zxid,
             there: err == 0,
             again: false,
+            since: zxid,
         };
         view.watches.insert((path.clone(), kind), armed);
     }

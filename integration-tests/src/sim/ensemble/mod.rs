@@ -17,6 +17,7 @@ mod observe;
 pub mod operation;
 pub mod plan;
 pub mod server;
+pub mod triggers;
 pub mod world;
 
 pub use coverage::Coverage;

@@ -9,6 +9,7 @@ use zk_server::peer::PeerInput;
 use crate::rng::Rng;
 
 use super::plan::{MS, SECOND};
+use super::triggers::Point;
 use super::world::{Event, World};
 
 /// What goes over a link.
@@ -176,10 +177,9 @@ impl World {
         };
         let end = &mut link.ends[to];
         let at = (self.now + delay).max(end.last + 1);
-        if at > self.now + delay {
-            self.coverage.happened("link kept its order");
-        }
         end.last = at;
+        let pair = (link.ends[1 - to].server, link.ends[to].server);
+        self.note_order(pair, at);
         self.schedule(
             at,
             Event::Arrive {
@@ -277,6 +277,15 @@ impl World {
         }
     }
 
+    /// Counts what overtakes, on its way between two servers, what was sent before it by another way.
+    fn note_order(&mut self, (from, to): (usize, usize), at: u64) {
+        let last = &mut self.last_any[from][to];
+        if at < *last {
+            self.coverage.happened("links reordered");
+        }
+        *last = at.max(*last);
+    }
+
     /// Some links between servers break.
     pub(super) fn break_links(&mut self, rng: &mut Rng) {
         let numbers: Vec<u64> = self.links.keys().copied().collect();
@@ -303,6 +312,7 @@ impl World {
         let last = &mut self.last_note[from][to];
         let at = (self.now + delay).max(*last + 1);
         *last = at;
+        self.note_order((from, to), at);
         self.schedule(
             at,
             Event::Note {
@@ -335,6 +345,7 @@ impl World {
     /// A packet on its way out: what it says is looked at, and it is sent.
     pub(super) fn send_packet(&mut self, server: usize, id: LinkId, packet: QuorumPacket) {
         self.look_at_packet(server, &packet);
+        self.reached(Point::Sent(packet.kind), server);
         if let Some((number, end)) = self.servers[server].link(id) {
             self.transmit(number, 1 - end, Message::Packet(packet));
         }

@@ -7,6 +7,7 @@ use zk_server::zab;
 
 use super::facts::Seen;
 use super::plan::{MS, SECOND};
+use super::triggers::Point;
 use super::world::{Event, World};
 
 /// An ensemble without faults has a leader again after so long.
@@ -60,6 +61,9 @@ impl World {
     /// An order on its way to the files.
     pub(super) fn look_at_order(&mut self, index: usize, order: &DiskOrder) {
         let node = index as i64 + 1;
+        if let Some(point) = Point::of(order) {
+            self.reached(point, index);
+        }
         let Some(live) = &mut self.servers[index].live else {
             return;
         };

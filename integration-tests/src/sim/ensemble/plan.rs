@@ -5,6 +5,7 @@ use zk_server::quorum::View;
 use crate::rng::Rng;
 
 use super::faults::{Fault, Planned};
+use super::triggers::Trigger;
 
 /// Simulated microseconds.
 pub const MS: u64 = 1000;
@@ -25,6 +26,9 @@ pub struct Plan {
     /// how long a client thinks between two requests
     pub think_us: u64,
     pub faults: Vec<Planned>,
+    pub triggers: Vec<Trigger>,
+    /// `readonlymode.enabled`
+    pub read_only: bool,
     /// no fault later than this
     pub heal_at: u64,
     /// clients ask for nothing more
@@ -53,6 +57,10 @@ impl Plan {
             let fault = Fault::random(&mut rng);
             plan.faults.push(Planned { at, fault });
         }
+        for _ in 0..rng.below(4) {
+            plan.triggers.push(Trigger::random(&mut rng));
+        }
+        plan.read_only = rng.chance(20);
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
@@ -72,6 +80,8 @@ impl Plan {
             snapshot_size_factor: 0.33,
             think_us: 100 * MS,
             faults: Vec::new(),
+            triggers: Vec::new(),
+            read_only: false,
             heal_at: 42 * SECOND,
             quiet_at: 54 * SECOND,
             end_at: 60 * SECOND,

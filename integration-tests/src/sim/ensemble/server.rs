@@ -22,6 +22,7 @@ use crate::disk::SimDisk;
 
 use super::facts::Seen;
 use super::plan::{MS, Plan, SECOND};
+use super::triggers::Point;
 use super::world::{Event, FromServer, World};
 
 /// Where a server's wall clock begins.
@@ -223,7 +224,7 @@ impl Server {
             },
             election: election::Settings::default(),
             commit_log_count: self.commit_log_count,
-            read_only: false,
+            read_only: plan.read_only,
         }
     }
 
@@ -424,6 +425,7 @@ impl World {
                 if let Some((number, end)) = self.servers[index].link(link) {
                     let message = super::net::Message::Snapshot(bytes.into());
                     self.transmit(number, 1 - end, message);
+                    self.reached(Point::SnapshotSent, index);
                     let life = self.servers[index].life;
                     let input = PeerInput::SnapshotSent { link };
                     let at = self.now + MS;

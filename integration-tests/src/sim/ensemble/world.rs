@@ -22,6 +22,7 @@ use super::invariants::{INVARIANTS, Verdict};
 use super::net::{Link, Message};
 use super::plan::Plan;
 use super::server::Server;
+use super::triggers::Action;
 
 /// What can come next.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub enum Event {
         turn: u64,
     },
     Fault(Fault),
+    /// what a trigger does to that server
+    Strike { server: usize, action: Action },
     Start {
         server: usize,
     },
@@ -158,6 +161,8 @@ pub struct World {
     /// what waits for that, in order
     pub(super) held: Vec<Event>,
     pub(super) last_note: Vec<Vec<u64>>,
+    /// when the last thing gets from one server to another, by whatever way
+    pub(super) last_any: Vec<Vec<u64>>,
     /// the network takes so many times as long
     pub(super) slowness: u64,
     /// percent of election messages that are lost
@@ -168,6 +173,8 @@ pub struct World {
     pub(super) facts: Facts,
     pub(super) history: History,
     pub(super) healing: bool,
+    /// how often each trigger's point was reached
+    pub(super) reached: Vec<u32>,
     pub coverage: Coverage,
     pub(super) fingerprint: Fingerprint,
     pub(super) failure: Option<Failure>,
@@ -189,6 +196,7 @@ impl World {
             blocked: vec![vec![0; n]; n],
             held: Vec::new(),
             last_note: vec![vec![0; n]; n],
+            last_any: vec![vec![0; n]; n],
             slowness: 1,
             election_loss: 0,
             clients: (0..plan.clients).map(|_| Client::new()).collect(),
@@ -200,6 +208,7 @@ impl World {
             },
             history: History::default(),
             healing: false,
+            reached: vec![0; plan.triggers.len()],
             coverage: Coverage::default(),
             fingerprint: Fingerprint::default(),
             failure: None,
@@ -311,6 +320,7 @@ impl World {
                     self.inject(fault);
                 }
             }
+            Event::Strike { server, action } => self.strike(server, action),
             Event::Start { server } => self.start(server),
             Event::Resume { server } => self.resume(server),
             Event::DiskRoom { server } => self.servers[server].disk.set_capacity(None),

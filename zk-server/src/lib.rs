@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod election;
+pub mod mutants;
 pub mod net;
 pub mod peer;
 pub mod pipeline;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::quorum::{Notification, PeerState};
 
+use crate::mutants::{self, Mutant};
 use crate::quorum::View;
 
 /// What a server has when it begins to look for a leader.
@@ -29,6 +30,9 @@ pub struct Vote {
 impl Vote {
     /// Whether it takes the place of another one of the same round.
     pub(super) fn is_better_than(&self, other: &Self, view: &View) -> bool {
+        if mutants::is(Mutant::VoteById) {
+            return self.leader > other.leader;
+        }
         let order = |vote: &Self| (vote.peer_epoch, vote.zxid, vote.leader);
         view.weight(self.leader) != 0 && order(self) > order(other)
     }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::core::Server;
 use crate::core::io::{DiskOrder, FromQuorum, Input, Mode, Output, ToQuorum, Zxid};
+use crate::mutants::{self, Mutant};
 use crate::quorum::View;
 use crate::zab::{self, Effect};
 
@@ -132,6 +133,7 @@ impl Peer {
             return;
         };
         match database.apply_logged(&record) {
+            Ok(_) if mutants::is(Mutant::HoleInCommittedLog) => {}
             Ok(_) => database.committed_mut().push(zxid.0, record),
             Err(error) => self.effects.push_front(Effect::Abandon {
                 reason: format!("transaction 0x{:x} of the leader: {error}", zxid.0),
@@ -142,6 +144,9 @@ impl Peer {
     fn propose(&mut self, zxid: Zxid, record: Bytes, out: &mut Vec<PeerOutput>) {
         if matches!(self.home, Home::Serving(_)) {
             self.hear(FromQuorum::Proposal { zxid, record }, out);
+            if mutants::is(Mutant::ApplyUncommitted) {
+                self.hear(FromQuorum::Commit { zxid }, out);
+            }
             return;
         }
         self.pending.push((zxid, record.clone()));

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use crate::core::io::{DiskDone, DiskOrder, Zxid};
+use crate::mutants::{self, Mutant};
 
 use super::events::PeerEvent;
 use super::io::PeerOutput;
@@ -25,7 +26,9 @@ impl Peer {
     /// This role is over.
     pub(super) fn abandon(&mut self, reason: String, out: &mut Vec<PeerOutput>) {
         let reload = match &self.role {
-            Role::Learning(learner) => learner.needs_reload(),
+            Role::Learning(learner) => {
+                learner.needs_reload() && !mutants::is(Mutant::KeepAfterBrokenTruncate)
+            }
             Role::Leading(_) => false,
             Role::Looking(_) | Role::Retiring(_) => return,
         };
@@ -88,7 +91,10 @@ impl Peer {
                 self.look(out);
             }
             DiskDone::Flushed if !retiring.reload && self.flushes == 0 => {
-                let unapplied = std::mem::take(&mut retiring.unapplied);
+                let mut unapplied = std::mem::take(&mut retiring.unapplied);
+                if mutants::is(Mutant::ForgetUnapplied) {
+                    unapplied.clear();
+                }
                 if self.apply_logged(unapplied) {
                     self.look(out);
                 } else {

@@ -8,6 +8,7 @@ use proto::zk::watch::EventType;
 use crate::auth::{Providers, acl};
 use crate::core::conn::Conns;
 use crate::core::stats::Stats;
+use crate::mutants::{self, Mutant};
 use crate::tree::acls::AclList;
 use crate::tree::{Changed, DataTree, Observer};
 use crate::watch::{Full, Mode, Watches};
@@ -43,7 +44,9 @@ impl Delivery<'_> {
             let Some(conn) = self.conns.get(slot) else {
                 continue;
             };
-            if acl::check(self.providers, acl, perms::READ, &conn.ids).is_err() {
+            if acl::check(self.providers, acl, perms::READ, &conn.ids).is_err()
+                || mutants::is(Mutant::LoseWatchEvents)
+            {
                 continue;
             }
             if let Some(conn) = self.conns.writer(slot) {

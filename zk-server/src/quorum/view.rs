@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proto::quorum::ConfigTextError;
 
 use crate::config::{QuorumConfig, QuorumServer, Role};
+use crate::mutants::{self, Mutant};
 
 /// A configuration with its version. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -101,7 +102,8 @@ impl View {
     pub fn is_quorum(&self, ids: &BTreeSet<i64>) -> bool {
         let votes = ids.iter().filter(|&&id| self.is_voter(id));
         if !self.0.config.hierarchical {
-            return votes.count() > self.0.voters.len() / 2;
+            let enough = usize::from(!mutants::is(Mutant::HalfIsQuorum));
+            return votes.count() >= self.0.voters.len() / 2 + enough;
         }
         let mut weights: BTreeMap<i64, i64> = BTreeMap::new();
         for id in votes {

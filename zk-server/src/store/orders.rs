@@ -21,6 +21,7 @@ use super::scan;
 use super::snapshot::{Snapshots, Written};
 use super::txnlog::Synced;
 use crate::core::io::{DiskDone, DiskOrder, LinkId, Zxid};
+use crate::mutants::{self, Mutant};
 use crate::tree::Database;
 
 /// What need not be done before the next order; [`Job::run`] may run on any thread.
@@ -190,7 +191,9 @@ impl Worker {
                 done.push(DiskDone::Flushed);
             }
             DiskOrder::WriteEpoch { which, value } => {
-                self.sync(beside, done)?;
+                if !mutants::is(Mutant::EpochBeforeHistory) {
+                    self.sync(beside, done)?;
+                }
                 epochs::write(&**self.store.disk(), self.store.snap_dir(), which, value)?;
                 if which == Epoch::Current {
                     self.claimed = value;
@@ -198,6 +201,8 @@ impl Worker {
                 done.push(DiskDone::EpochWritten { which, value });
             }
             DiskOrder::Truncate { zxid } => {
+                let more = i64::from(mutants::is(Mutant::TruncateTooLittle));
+                let zxid = Zxid(zxid.0 + more);
                 self.sync(beside, done)?;
                 // a snapshot that is being written may hold what goes away now
                 beside.finish();

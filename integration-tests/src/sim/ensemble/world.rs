@@ -77,7 +77,10 @@ pub enum Event {
     },
     Fault(Fault),
     /// what a trigger does to that server
-    Strike { server: usize, action: Action },
+    Strike {
+        server: usize,
+        action: Action,
+    },
     Start {
         server: usize,
     },

@@ -9,6 +9,7 @@ use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
 use crate::core::io::{DiskOrder, LinkId, Now, Zxid};
+use crate::mutants::{self, Mutant};
 use crate::tree::Database;
 use crate::zab::event::{Event, Sync};
 use crate::zab::io::Effect;
@@ -109,7 +110,7 @@ impl Leader {
                 out.push(Effect::SendSnapshot { link });
             }
         }
-        if participant {
+        if participant && !mutants::is(Mutant::MissProposalsInSync) {
             self.outstanding.withdraw(server);
             for proposal in self.outstanding.iter() {
                 send(link, proposal.packet(), out);

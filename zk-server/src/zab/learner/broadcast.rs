@@ -7,6 +7,7 @@ use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::auth::Identity;
 use crate::config::Role;
+use crate::mutants::{self, Mutant};
 use crate::quorum::View;
 use crate::zab::io::Effect;
 
@@ -63,7 +64,11 @@ impl Learner {
     ) {
         self.last = zxid;
         self.uncommitted.push_back((zxid, config));
-        self.owe_ack(zxid);
+        if mutants::is(Mutant::AckBeforeLog) {
+            self.acknowledge(zxid, out);
+        } else {
+            self.owe_ack(zxid);
+        }
         out.push(Effect::Propose { zxid, record });
     }
 

@@ -1,0 +1,69 @@
+//! Ensembles in the deterministic world: some seeds of random faults, and that a seed is a run. The many
+//! seeds of `scripts/test.sh` are run by the program zk-sim.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+use std::process::Command;
+
+use integration_tests::rng::seed;
+use integration_tests::sim::ensemble::{Coverage, Plan, World};
+
+const SEEDS: u64 = 20;
+
+fn run(plan: Plan) -> Coverage {
+    let mut world = World::new(plan);
+    if let Err(failure) = world.run() {
+        panic!(
+            "{failure}\nzk-sim --first {} --trace shows it",
+            failure.seed
+        );
+    }
+    world.coverage
+}
+
+#[test]
+fn three_servers_without_faults_serve_from_the_first_second_on() {
+    let coverage = run(Plan::calm(1));
+    assert_eq!(coverage.happened.get("leader elected"), Some(&1));
+    assert_eq!(coverage.happened.get("role abandoned"), None);
+    assert!(coverage.checks["LinearizableWrites"] > 300, "{coverage}");
+}
+
+#[test]
+fn faults_of_all_kinds_break_nothing() {
+    let first = seed() % 1_000_000_000;
+    println!("TEST_SEED={first}");
+    let mut coverage = Coverage::default();
+    for seed in first..first + SEEDS {
+        coverage.add(&run(Plan::random(seed)));
+    }
+    println!("{coverage}");
+    assert!(coverage.faults.values().sum::<u64>() >= 20 * SEEDS);
+    assert_eq!(coverage.simulated_us, SEEDS * 60_000_000);
+}
+
+/// In other processes, where nothing is at the same addresses.
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let fingerprints = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_zk-sim"))
+            .args([
+                "--first",
+                "77",
+                "--seeds",
+                "4",
+                "--jobs",
+                "1",
+                "--fingerprints",
+            ])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<String> = text.lines().take(4).map(str::to_owned).collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        lines
+    };
+    let first = fingerprints();
+    assert_eq!(first, fingerprints());
+    let values: std::collections::BTreeSet<_> = first.iter().map(|l| l.split(' ').nth(1)).collect();
+    assert_eq!(values.len(), 4, "{first:?}");
+}

@@ -38,6 +38,11 @@ pub struct Ensemble {
     pub leader_nodelay: bool,
     pub follower_nodelay: bool,
     pub read_only: bool,
+    pub local_sessions: bool,
+    pub local_sessions_upgrading: bool,
+    pub leader_serves: bool,
+    pub standalone_enabled: bool,
+    pub eager_acl_check: bool,
 }
 
 /// The members as the files list them.
@@ -262,16 +267,6 @@ const MISSING: &[(&str, &[&str], &str)] = &[
         &[""],
         "an oracle for two servers is not served by this build: take the line out",
     ),
-    (
-        "localSessionsEnabled",
-        &["false"],
-        "local sessions are not served by this build: take the line out, all sessions are global then",
-    ),
-    (
-        "leaderServes",
-        &["yes"],
-        "a leader always serves clients in this build: take the line out",
-    ),
 ];
 
 fn role_name(role: Role) -> &'static str {
@@ -306,5 +301,11 @@ pub(super) fn ensemble(set: &mut Resolved) -> Ensemble {
         leader_nodelay: set.bool("leader.nodelay"),
         follower_nodelay: set.bool("follower.nodelay"),
         read_only: set.bool("readonlymode.enabled"),
+        local_sessions: set.bool("localSessionsEnabled"),
+        local_sessions_upgrading: set.bool("localSessionsUpgradingEnabled"),
+        // as Java: only "no" means no
+        leader_serves: set.text("leaderServes") != "no",
+        standalone_enabled: set.bool("standaloneEnabled"),
+        eager_acl_check: set.bool("enableEagerACLCheck"),
     }
 }

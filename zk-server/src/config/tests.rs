@@ -43,6 +43,7 @@ fn other_value(key: &Key) -> String {
         ("DigestAuthenticationProvider.digestAlg", _) => "SHA-256".to_owned(),
         ("forceSync", _) => "no".to_owned(),
         ("maxSessionTimeout", _) => "70000".to_owned(),
+        ("leaderServes", _) => "no".to_owned(),
         ("skipACL", _) => "yes".to_owned(),
         ("admin.enableServer", _) => "false".to_owned(),
         ("readonlymode.enabled", _) => "true".to_owned(),

@@ -100,6 +100,7 @@ fn store_config(config: &Config) -> StoreConfig {
 
 pub(super) fn settings(config: &Config) -> Settings {
     let (core, limits, files) = (&config.core, &config.limits, &config.files);
+    let (ensemble, member) = (&config.ensemble, config.members.distributed);
     let access = &config.access;
     let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     let seed = getrandom::u64().map_or_else(
@@ -130,6 +131,12 @@ pub(super) fn settings(config: &Config) -> Settings {
         close_session_txn: core.close_session_txn,
         enforce_quota: core.enforce_quota,
         reconfig_enabled: core.reconfig_enabled,
+        eager_acl_check: ensemble.eager_acl_check,
+        local_sessions: member && ensemble.local_sessions,
+        local_sessions_upgrading: member && ensemble.local_sessions_upgrading,
+        leader_serves: ensemble.leader_serves,
+        multi_address: ensemble.multi_address,
+        standalone_enabled: ensemble.standalone_enabled,
         snap_count: u64::from(files.snap_count),
         snap_size_bytes: files.snap_size_limit_kb.unwrap_or(0).saturating_mul(1024),
         global_outstanding_limit: size(u64::from(limits.global_outstanding)),
@@ -151,7 +158,6 @@ pub(super) fn settings(config: &Config) -> Settings {
         container_max_never_used_ms: i64::try_from(core.container_max_never_used_ms)
             .unwrap_or(i64::MAX),
         seed,
-        ..Settings::default()
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "observers write log and snapshots",
     )
-    .ensemble(),
+    .noted("observers always keep log and snapshots here"),
     Key::prop(
         "observer.syncEnabled",
         Bool,
@@ -85,7 +85,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "observers write log and snapshots",
     )
-    .ensemble(),
+    .noted("observers always keep log and snapshots here"),
     Key::cfg(
         "observerMasterPort",
         Int,
@@ -93,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "port on which followers serve observers",
     )
-    .ensemble(),
+    .noted("followers serve no observers in this build, and an ensemble refuses the port"),
     Key::cfg(
         "quorumListenOnAllIPs",
         Bool,
@@ -109,7 +109,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "sessions that only one server knows",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::cfg(
         "localSessionsUpgradingEnabled",
         Bool,
@@ -117,8 +117,9 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "local sessions become global for ephemerals",
     )
-    .ensemble(),
-    Key::cfg("sslQuorum", Bool, "false", "3.5.5", "TLS between servers").ensemble(),
+    .held_by(QUORUM),
+    Key::cfg("sslQuorum", Bool, "false", "3.5.5", "TLS between servers")
+        .noted("TLS between servers is not served by this build, and an ensemble refuses it"),
     Key::cfg(
         "portUnification",
         Bool,
@@ -126,7 +127,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.5",
         "TLS and plain text between servers",
     )
-    .ensemble(),
+    .noted("TLS between servers is not served by this build, and an ensemble refuses it"),
     Key::cfg(
         "sslQuorumReloadCertFiles",
         Bool,
@@ -134,7 +135,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.5",
         "read changed certificates again",
     )
-    .ensemble(),
+    .noted("TLS between servers is not served by this build"),
     Key::cfg(
         "quorum.auth.enableSasl",
         Bool,
@@ -142,7 +143,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "SASL between servers",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build, and an ensemble refuses it"),
     Key::cfg(
         "quorum.auth.serverRequireSasl",
         Bool,
@@ -150,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "servers must come with SASL",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build"),
     Key::cfg(
         "quorum.auth.learnerRequireSasl",
         Bool,
@@ -158,7 +159,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "learners must use SASL",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build"),
     Key::cfg(
         "quorum.auth.learner.saslLoginContext",
         Text,
@@ -166,7 +167,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "section of the JAAS file",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build"),
     Key::cfg(
         "quorum.auth.server.saslLoginContext",
         Text,
@@ -174,7 +175,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "section of the JAAS file",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build"),
     Key::cfg(
         "quorum.auth.kerberos.servicePrincipal",
         Text,
@@ -182,7 +183,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "principal of the servers",
     )
-    .ensemble(),
+    .noted("SASL between servers is not served by this build"),
     Key::cfg(
         "quorum.cnxn.threads.size",
         Int,
@@ -190,7 +191,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.10",
         "threads for election connections",
     )
-    .ensemble(),
+    .noted("connections for elections need no threads here"),
     Key::cfg(
         "multiAddress.enabled",
         Bool,
@@ -206,7 +207,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "try the addresses of a server",
     )
-    .ensemble(),
+    .noted("all addresses of a server are tried at once, and the first that answers is taken"),
     Key::cfg(
         "multiAddress.reachabilityCheckTimeoutMs",
         Int,
@@ -214,7 +215,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds of a try",
     )
-    .ensemble(),
+    .noted("all addresses of a server are tried at once, and the first that answers is taken"),
     Key::cfg(
         "oraclePath",
         Text,
@@ -222,7 +223,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "file of the oracle of two servers",
     )
-    .ensemble(),
+    .noted("an oracle is not served by this build, and an ensemble refuses it"),
     Key::prop(
         "leaderServes",
         Text,
@@ -230,7 +231,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "the leader serves clients",
     )
-    .ensemble(),
+    .held_by(QUORUM),
     Key::prop(
         "cnxTimeout",
         Int,
@@ -302,7 +303,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "acknowledgements between log lines",
     )
-    .ensemble(),
+    .noted("acknowledgements are counted and not logged"),
     Key::prop(
         "leader.closeSocketAsync",
         Bool,
@@ -310,7 +311,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "close sockets in another thread",
     )
-    .ensemble(),
+    .noted("nothing waits here for a socket to be closed or written"),
     Key::prop(
         "learner.closeSocketAsync",
         Bool,
@@ -318,7 +319,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "close sockets in another thread",
     )
-    .ensemble(),
+    .noted("nothing waits here for a socket to be closed or written"),
     Key::prop(
         "learner.asyncSending",
         Bool,
@@ -326,7 +327,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "send packets in another thread",
     )
-    .ensemble(),
+    .noted("nothing waits here for a socket to be closed or written"),
     Key::prop(
         "leaderConnectDelayDuringRetryMs",
         Int,
@@ -342,7 +343,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds before an observer connects again",
     )
-    .ensemble(),
+    .noted("an observer looks for the leader at once"),
     Key::prop(
         "observer.election.DelayMs",
         Long,
@@ -350,7 +351,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds before an observer takes part in an election",
     )
-    .ensemble(),
+    .noted("an observer looks for the leader at once"),
     Key::prop(
         "observerMaster.sizeLimit",
         Int,
@@ -358,7 +359,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "bytes kept for observers",
     )
-    .ensemble(),
+    .noted("followers serve no observers in this build, and an ensemble refuses the port"),
     Key::prop(
         "forceSnapshotSync",
         Bool,
@@ -374,7 +375,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "do not keep learners' requests in the commit processor",
     )
-    .ensemble(),
+    .noted("requests of learners pass through no queues of processors here"),
     Key::prop(
         "follower.skipLearnerRequestToNextProcessor",
         Bool,
@@ -382,7 +383,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.9",
         "followers do not pass on learners' requests",
     )
-    .ensemble(),
+    .noted("requests of learners pass through no queues of processors here"),
     Key::bare(
         "readonlymode.enabled",
         Bool,

@@ -96,7 +96,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "check ACLs on the server that a client is connected to",
     )
-    .ensemble(),
+    .held_by("members_make_an_ensemble"),
     Key::prop(
         "enforceQuota",
         Bool,

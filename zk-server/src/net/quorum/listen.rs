@@ -60,20 +60,26 @@ fn take(stream: TcpStream, peer: SocketAddr, net: &Arc<QuorumNet>, core: Arc<Cor
 
 /// Binds every address of this server; tries again as long as one cannot be bound.
 async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
+    // The port may still be held by the listener that was closed just now.
+    let mut pause = Duration::from_millis(2);
     let mut said = false;
     loop {
         match try_bind(net).await {
             Ok(listeners) => return listeners,
             Err(why) => {
-                if !said {
+                if !said && pause > LONG {
                     tracing::error!("Couldn't bind to the quorum port: {why}");
                     said = true;
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(2 * LONG);
     }
 }
+
+/// A port that is taken for longer is taken by somebody else.
+const LONG: Duration = Duration::from_millis(100);
 
 async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
     let view = net.view();

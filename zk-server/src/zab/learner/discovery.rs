@@ -9,7 +9,7 @@ use crate::store::epochs::Epoch;
 use crate::zab::event::Event;
 use crate::zab::io::{Effect, LinkId};
 
-use super::{LINKS, Learner, Phase};
+use super::{FIRST_PAUSE_US, LINKS, Learner, Phase};
 
 impl Learner {
     pub fn connected(&mut self, link: LinkId, now: Now, out: &mut Vec<Effect>) {
@@ -30,6 +30,7 @@ impl Learner {
         self.send(info.packet(kind, self.start.accepted_epoch), out);
     }
 
+    /// Connects, for the n-th time.
     pub(super) fn dial(&mut self, out: &mut Vec<Effect>) {
         let Phase::Connecting {
             dials, retry_us, ..
@@ -56,15 +57,19 @@ impl Learner {
         else {
             return;
         };
-        let retry = now.mono_us + self.settings.connect_retry_ms * 1000;
+        let whole = self.settings.connect_retry_ms * 1000;
+        let pause = whole.min(FIRST_PAUSE_US << (*dials - 1).min(16));
+        let retry = now.mono_us + pause;
         if *dials < LINKS && retry < *give_up_us {
             // A broken link may be told of twice.
             retry_us.get_or_insert(retry);
-            out.push(Effect::Say(Event::LeaderUnreachable {
-                leader: self.leader,
-                dials: *dials,
-                reason: reason.to_owned(),
-            }));
+            if pause == whole {
+                out.push(Effect::Say(Event::LeaderUnreachable {
+                    leader: self.leader,
+                    dials: *dials,
+                    reason: reason.to_owned(),
+                }));
+            }
             return;
         }
         let (leader, dials) = (self.leader, *dials);

@@ -21,8 +21,11 @@ use crate::store::epochs::Epoch;
 use super::io::{Effect, LinkId};
 use super::settings::{Settings, Start};
 
-/// So many links, from the one that it is given on, are a learner's own.
-pub const LINKS: u64 = 5;
+/// So many links, from the one that it is given on, are a learner's own: Java's five tries to connect
+/// with `leaderConnectDelayDuringRetryMs` between them, and before those some with shorter pauses, for
+/// a leader that has not begun to listen yet.
+pub const LINKS: u64 = 10;
+const FIRST_PAUSE_US: u64 = 5_000;
 
 /// How far this learner has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -171,17 +171,17 @@ impl World {
 }
 
 #[test]
-fn a_follower_dials_five_times() {
+fn a_follower_dials_soon_and_then_five_times_as_java_does() {
     let mut world = World::new(view(3, 0));
     world.follow(2, 1);
-    for _ in 0..4 {
+    for pause in [5, 10, 20, 40, 80, 100, 100, 100, 100] {
         assert_eq!(world.node(2).abandoned, None);
-        world.pass(100);
+        world.pass(pause);
     }
     let reason = world.node(2).abandoned.clone().unwrap();
     assert_eq!(
         reason,
-        "leader 1 can't be reached, 5 tries: Connection refused"
+        "leader 1 can't be reached, 10 tries: Connection refused"
     );
 }
 

@@ -7,13 +7,13 @@
     reason = "a test: drives real processes"
 )]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use integration_tests::broker::BrokerConfig;
 use integration_tests::peers::broker_count;
-use integration_tests::proc::{LIMIT, Process, wait_until};
+use integration_tests::proc::{LIMIT, Process, Strangers, exchange, wait_until};
 use integration_tests::rng::{Rng, seed};
 use integration_tests::zk::{ZkConfig, ZkServer};
 use proto::kafka::ApiKey;
@@ -44,13 +44,7 @@ impl Broker {
     }
 
     fn resident_kb(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
+        self.process.resident_kb()
     }
 
     #[track_caller]
@@ -58,18 +52,6 @@ impl Broker {
         self.process.assert_running();
         assert_eq!(broker_count(self.addr()), Some(1));
         assert!(!self.process.log().contains("panicked"));
-    }
-}
-
-/// Sends bytes and gives what comes back until the broker closes.
-fn exchange(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut socket = TcpStream::connect(addr).unwrap();
-    socket.set_read_timeout(Some(LIMIT)).unwrap();
-    let _ = socket.write_all(bytes);
-    let mut answer = Vec::new();
-    match socket.read_to_end(&mut answer) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("neither answer nor end"),
-        _ => answer,
     }
 }
 
@@ -154,7 +136,7 @@ fn broken_bodies_of_every_api_and_version_never_harm() {
     let mut random = Rng::new(seed);
     let mut broker = Broker::start(&["auto.create.topics.enable=false"]);
     let before = broker.resident_kb();
-    let mut open = Vec::new();
+    let mut strangers = Strangers::new(broker.addr());
     for api in ApiKey::ALL {
         let versions = api.versions();
         for version in (0..30).filter(|v| versions.contains(*v)) {
@@ -167,16 +149,11 @@ fn broken_bodies_of_every_api_and_version_never_harm() {
                     body.iter_mut().for_each(|byte| *byte &= 0x03);
                 }
                 let flexible = version >= api.flexible_from();
-                let mut socket = TcpStream::connect(broker.addr()).unwrap();
-                let _ = socket.write_all(&request(*api as i16, version, flexible, &body));
-                open.push(socket);
-                if open.len() > 50 {
-                    open.clear();
-                }
+                strangers.send(&request(*api as i16, version, flexible, &body));
             }
         }
     }
-    drop(open);
+    drop(strangers);
     broker.still_serves();
     let after = broker.resident_kb();
     assert!(after < before + 32 * 1024, "{before} KB, then {after} KB");
@@ -189,31 +166,20 @@ fn random_bytes_never_harm() {
     let mut random = Rng::new(seed);
     let mut broker = Broker::start(&["auto.create.topics.enable=false"]);
     let before = broker.resident_kb();
-    let mut open = Vec::new();
-    for round in 0..400 {
-        let length = random.below(300);
-        let mut bytes = random.bytes(length);
-        if round % 2 == 0 && length > 4 {
-            // half of them are whole frames
-            let body = u32::try_from(length - 4).unwrap();
-            bytes[..4].copy_from_slice(&body.to_be_bytes());
-        }
-        let mut socket = TcpStream::connect(broker.addr()).unwrap();
-        let _ = socket.write_all(&bytes);
-        open.push(socket);
-        if open.len() > 50 {
-            open.clear();
-        }
-    }
+    let mut strangers = Strangers::new(broker.addr());
+    strangers.send_random(&mut random, 400);
     // sizes that are allowed, of requests that never come
-    for _ in 0..100 {
-        let mut socket = TcpStream::connect(broker.addr()).unwrap();
-        let _ = socket.write_all(&[5, 0, 0, 0, 0, 0]);
-        open.push(socket);
-    }
+    let waiting: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut socket = TcpStream::connect(broker.addr()).unwrap();
+            let _ = socket.write_all(&[5, 0, 0, 0, 0, 0]);
+            socket
+        })
+        .collect();
     broker.still_serves();
     let after = broker.resident_kb();
     assert!(after < before + 32 * 1024, "{before} KB, then {after} KB");
+    drop(waiting);
 }
 
 #[test]

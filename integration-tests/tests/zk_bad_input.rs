@@ -7,11 +7,11 @@
     reason = "a test: drives real processes"
 )]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use integration_tests::proc::{LIMIT, Port, wait_until};
+use integration_tests::proc::{Port, Strangers, exchange, wait_until};
 use integration_tests::rng::{Rng, seed};
 use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
 
@@ -22,29 +22,6 @@ fn server(lines: &[&str]) -> (tempfile::TempDir, ZkServer) {
         .fold(ZkConfig::new(dir.path()), |config, line| config.line(line));
     let server = config.start_ours();
     (dir, server)
-}
-
-/// Sends bytes and gives what comes back until the server closes.
-fn exchange(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut socket = TcpStream::connect(addr).unwrap();
-    socket.set_read_timeout(Some(LIMIT)).unwrap();
-    let _ = socket.write_all(bytes);
-    let mut answer = Vec::new();
-    match socket.read_to_end(&mut answer) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("neither answer nor end"),
-        _ => answer,
-    }
-}
-
-fn resident_kb(server: &ZkServer) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
 }
 
 fn still_serves(server: &ZkServer) {
@@ -76,12 +53,12 @@ fn wrong_protocols_are_told_or_closed() {
 #[test]
 fn frames_over_the_limit_close_the_connection() {
     let (_dir, mut server) = server(&["jute.maxbuffer=1000"]);
-    let before = resident_kb(&server);
+    let before = server.process.resident_kb();
     for length in [1001, i32::MAX, -1, i32::MIN] {
         assert!(exchange(server.addr(), &length.to_be_bytes()).is_empty());
     }
     still_serves(&server);
-    assert!(resident_kb(&server) < before + 8 * 1024);
+    assert!(server.process.resident_kb() < before + 8 * 1024);
     assert!(server.process.log().contains("Len error"));
     server.process.assert_running();
 }
@@ -92,26 +69,12 @@ fn random_bytes_never_harm() {
     println!("seed {seed}");
     let mut random = Rng::new(seed);
     let (_dir, mut server) = server(&["nio.sessionlessCnxnTimeout=300"]);
-    let before = resident_kb(&server);
-    let mut open = Vec::new();
-    for round in 0..400 {
-        let length = random.below(300);
-        let mut bytes = random.bytes(length);
-        if round % 2 == 0 && length > 4 {
-            // Half of them are whole frames.
-            let body = u32::try_from(length - 4).unwrap();
-            bytes[..4].copy_from_slice(&body.to_be_bytes());
-        }
-        let mut socket = TcpStream::connect(server.addr()).unwrap();
-        let _ = socket.write_all(&bytes);
-        open.push(socket);
-        if open.len() > 50 {
-            open.clear();
-        }
-    }
-    drop(open);
+    let before = server.process.resident_kb();
+    let mut strangers = Strangers::new(server.addr());
+    strangers.send_random(&mut random, 400);
+    drop(strangers);
     still_serves(&server);
-    assert!(resident_kb(&server) < before + 32 * 1024);
+    assert!(server.process.resident_kb() < before + 32 * 1024);
     assert!(!server.process.log().contains("panicked"));
     server.process.assert_running();
 }
@@ -213,7 +176,7 @@ fn ten_thousand_idle_connections_are_fine() {
         return integration_tests::proc::skipped("fewer than 10,200 open files are allowed here");
     }
     let (_dir, server) = server(&["nio.sessionlessCnxnTimeout=600000"]);
-    let before = resident_kb(&server);
+    let before = server.process.resident_kb();
     let addresses = 1..=2u8;
     let mut open = Vec::with_capacity(WANTED);
     for _ in addresses {
@@ -229,7 +192,7 @@ fn ten_thousand_idle_connections_are_fine() {
         });
         alive.is_some_and(|alive| alive > WANTED)
     });
-    let grown = resident_kb(&server) - before;
+    let grown = server.process.resident_kb() - before;
     println!("{grown} KB for {WANTED} connections");
     assert!(grown < 60 * 1024, "{grown} KB");
     still_serves(&server);

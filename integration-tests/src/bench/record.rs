@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use driver::local_time::LocalTime;
 
 /// Puts `table` into the section `name` of the file.
 pub fn write(file: &Path, name: &str, table: &str) -> Result<()> {
@@ -41,9 +42,8 @@ fn provenance() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
     let load: Vec<&str> = load.split(' ').take(3).collect();
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = LocalTime::at(now.map_or(0, |d| d.as_millis() as i64));
     let mut arguments = String::new();
     let mut all = std::env::args().skip(1);
     while let Some(argument) = all.next() {
@@ -55,40 +55,20 @@ fn provenance() -> String {
         }
     }
     format!(
-        "{}, {cores} cores of {model} ({}), Linux {}, load average at the end {}:\n\
+        "{}-{:02}-{:02}, {cores} cores of {model} ({}), Linux {}, load average at the end {}:\n\
          `scripts/bench.sh{arguments}`",
-        date(seconds),
+        now.year,
+        now.month,
+        now.day,
         std::env::consts::ARCH,
         kernel.trim(),
         load.join(" "),
     )
 }
 
-/// The day in the proleptic Gregorian calendar (UTC).
-fn date(seconds: u64) -> String {
-    // Days are counted from 1 March of year 0, so that leap days end years.
-    let days = seconds / 86_400 + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(951_782_400), "2000-02-29");
-        assert_eq!(date(1_735_689_599), "2024-12-31");
-    }
 
     #[test]
     fn a_section_is_replaced_and_the_rest_stays() {

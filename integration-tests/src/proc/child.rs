@@ -48,6 +48,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Resident memory.
+    pub fn resident_kb(&self) -> u64 {
+        crate::bench::process::resident_kib(self.pid()).expect("a running process")
+    }
+
     /// All that it has printed since its log was created.
     pub fn log(&self) -> String {
         std::fs::read(&self.log)

@@ -4,10 +4,12 @@ mod binaries;
 mod child;
 mod port;
 mod skip;
+mod stranger;
 mod wait;
 
 pub use binaries::{binary, repo_root, target_dir};
 pub use child::{Finished, Process, run};
 pub use port::Port;
 pub use skip::skipped;
+pub use stranger::{Strangers, exchange};
 pub use wait::{LIMIT, wait_until};

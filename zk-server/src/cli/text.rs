@@ -4,9 +4,8 @@
 
 use std::fmt::Write;
 
+use driver::local_time::LocalTime;
 use driver::zk_client::ZkEvent;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use proto::zk::acl::perms;
 use proto::zk::stat::Stat;
 use proto::zk::watch::EventType;
@@ -18,9 +17,9 @@ pub(super) fn stat(stat: &Stat) -> String {
          dataVersion = {}\naclVersion = {}\nephemeralOwner = 0x{:x}\ndataLength = {}\n\
          numChildren = {}",
         stat.czxid,
-        date(stat.ctime, &TimeZone::system()),
+        LocalTime::at(stat.ctime).java_date(),
         stat.mzxid,
-        date(stat.mtime, &TimeZone::system()),
+        LocalTime::at(stat.mtime).java_date(),
         stat.pzxid,
         stat.cversion,
         stat.version,
@@ -28,30 +27,6 @@ pub(super) fn stat(stat: &Stat) -> String {
         stat.ephemeral_owner,
         stat.data_length,
         stat.num_children,
-    )
-}
-
-/// `Sat Nov 21 13:06:24 UTC 2026`
-fn date(ms: i64, zone: &TimeZone) -> String {
-    let Ok(time) = Timestamp::from_millisecond(ms) else {
-        return format!("{ms} ms");
-    };
-    let info = zone.to_offset_info(time);
-    let abbreviation = info.abbreviation();
-    // Where tzdata knows no name Java shows the offset.
-    let name = if abbreviation.starts_with(['+', '-']) {
-        let seconds = info.offset().seconds();
-        let minutes = seconds.unsigned_abs() / 60;
-        let sign = if seconds < 0 { '-' } else { '+' };
-        format!("GMT{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-    } else {
-        abbreviation.to_owned()
-    };
-    let local = time.to_zoned(zone.clone());
-    format!(
-        "{} {name} {}",
-        local.strftime("%a %b %d %H:%M:%S"),
-        local.year()
     )
 }
 
@@ -131,22 +106,6 @@ pub(super) fn hex_dump(data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_read_as_javas() {
-        assert_eq!(date(0, &TimeZone::UTC), "Thu Jan 01 00:00:00 UTC 1970");
-        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        assert_eq!(
-            date(1_795_266_384_000, &berlin),
-            "Sat Nov 21 14:06:24 CET 2026"
-        );
-        assert_eq!(
-            date(1_780_000_000_000, &berlin),
-            "Thu May 28 22:26:40 CEST 2026"
-        );
-        let brazil = TimeZone::posix("<-03>3").unwrap();
-        assert_eq!(date(0, &brazil), "Wed Dec 31 21:00:00 GMT-03:00 1969");
-    }
 
     #[test]
     fn hex_dumps_read_as_nettys() {

@@ -6,7 +6,6 @@ mod figures;
 mod member;
 mod names;
 mod namespaces;
-mod process;
 
 use std::path::Path;
 
@@ -63,7 +62,7 @@ fn mode(net: &Net) -> Mode {
 pub fn families(net: &Net) -> Vec<MetricFamily> {
     let mut families = Figures::of(net).families();
     if net.config.metrics.export_process {
-        process::families(net, &mut families);
+        driver::process::families(&mut families);
     }
     families
 }

@@ -264,20 +264,21 @@ async fn identify(
         .check_broker_id(config.broker_id)
         .map_err(at(config.settings.place("broker.id")))?;
     let new = crate::controller::driver::new_topic_id().to_string();
-    // a cluster that has lost its id keeps the one that this broker's data knows
-    let id = log_dirs.cluster_id().map_err(failed)?;
+    let known = log_dirs.cluster_id().map_err(failed)?;
     let had = access::get(client, paths::CLUSTER_ID, false)
         .await
         .map_err(failed)?;
-    if had.is_none() && id.is_some() {
-        let known = id.as_deref().unwrap_or_default();
-        log_dirs
-            .check_cluster_id("none: /cluster/id is missing", now_ms())
-            .map_err(|e| {
-                StartError(format!(
-                    "ZooKeeper has no /cluster/id, but meta.properties has cluster.id={known}: {e}"
-                ))
-            })?;
+    if let (None, Some(known)) = (had, known) {
+        // Java makes a new id, and then refuses because it differs
+        return Err(StartError(format!(
+            "{}: zookeeper.connect={}: there is no cluster at all (no /cluster/id), but log.dirs hold \
+             {} partitions of cluster {known}. The new side is ZooKeeper: was its data folder emptied, \
+             or does zookeeper.connect name another ensemble or chroot? To begin a new cluster with \
+             this data, remove meta.properties from log.dirs",
+            config.settings.place("zookeeper.connect"),
+            config.zookeeper_connect,
+            log_dirs.partition_count(),
+        )));
     }
     access::create_all(
         client,

@@ -208,6 +208,92 @@ fn what_another_broker_has_is_refused() {
     drop(elsewhere);
 }
 
+/// Which side is the new one: ZooKeeper that was emptied, or folders of a younger cluster.
+#[test]
+fn data_of_another_cluster_is_refused_by_what_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let connect = |chroot: &str| format!("{}{chroot}", zookeeper.connect_string());
+    let local = "listeners=PLAINTEXT://127.0.0.1:0";
+    let old = Broker::start_at(&dir.path().join("old"), &connect("/old"), &[]);
+    drop(old);
+    let home = dir.path().join("young");
+    drop(Broker::start_at(&home, &connect("/young"), &[]));
+    let dirs = format!("log.dirs={}", home.join("data").display());
+    let start = |name: &str, chroot: &str| {
+        let home = dir.path().join(name);
+        refusal(command(&home, &connect(chroot), &[local, &dirs]))
+    };
+    let said = start("2", "/old");
+    assert!(said.contains("line 2: "), "{said}");
+    let new_side = "The new side are the log directories";
+    assert!(
+        said.contains("doesn't match stored clusterId") && said.contains(new_side),
+        "{said}"
+    );
+    let said = start("3", "/empty");
+    let missing = "there is no cluster at all (no /cluster/id), but log.dirs hold 0 partitions";
+    assert!(
+        said.contains("line 2: ") && said.contains(missing),
+        "{said}"
+    );
+    assert!(
+        said.contains("The new side is ZooKeeper: was its data folder emptied"),
+        "{said}"
+    );
+}
+
+#[test]
+fn broker_ids_are_generated_above_the_reserved_ones_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let generated = ["broker.id=-1", "reserved.broker.max.id=5"];
+    let registered = || {
+        let dump = zookeeper.four_letter("dump");
+        let ids = dump
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("/brokers/ids/"));
+        let mut ids: Vec<String> = ids.map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut first = Broker::start(&dir.path().join("0"), &zookeeper, &generated);
+    let _second = Broker::start(&dir.path().join("1"), &zookeeper, &generated);
+    assert_eq!(registered(), ["6", "7"]);
+    assert!(first.process.stop().success());
+    let _again = Broker::start(&dir.path().join("0"), &zookeeper, &generated);
+    assert_eq!(registered(), ["6", "7"]);
+    let local = "listeners=PLAINTEXT://127.0.0.1:0";
+    let home = dir.path().join("2");
+    let lines = [local, "broker.id=8", "reserved.broker.max.id=5"];
+    let said = refusal(command(&home, &zookeeper.connect_string(), &lines));
+    assert!(
+        said.contains("line 5: broker.id=8: it must be -1 to 5"),
+        "{said}"
+    );
+}
+
+#[test]
+fn log_dirs_that_cannot_be_used_say_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (path, remedy) in [
+        (file.clone(), "a file is in the way: name a folder"),
+        (file.join("below"), "a file is in the way: name a folder"),
+        (
+            "/proc/none/logs".into(),
+            "name a folder that can be written to",
+        ),
+    ] {
+        let dirs = format!("log.dirs={}", path.display());
+        let lines = ["listeners=PLAINTEXT://127.0.0.1:0", &dirs];
+        let said = refusal(command(&dir.path().join("b"), "127.0.0.1:1", &lines));
+        let what = format!("line 5: {dirs} cannot be used: ");
+        assert!(said.contains(&what) && said.contains(remedy), "{said}");
+    }
+}
+
 fn find_coordinator(addr: SocketAddr) -> ErrorCode {
     let request = FindCoordinatorRequest {
         key: "group".into(),

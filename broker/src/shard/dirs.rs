@@ -18,6 +18,8 @@ const META: &str = "meta.properties";
 pub enum StartError {
     #[error("log.dirs: {0}")]
     Io(#[from] io::Error),
+    #[error("log.dirs={dir} cannot be used: {error}: {}", remedy(.error))]
+    Unusable { dir: String, error: io::Error },
     #[error(
         "Failed to acquire lock on file .lock in {dir}. A Kafka instance in another process{by} is using this directory: stop it, or give this broker log.dirs of its own."
     )]
@@ -26,6 +28,22 @@ pub enum StartError {
     Meta(String),
     #[error("{0}")]
     Load(String),
+}
+
+/// What to do about a directory that cannot be used.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "give the user that runs this broker the right to write there (chown -R USER DIR), or \
+             name another folder"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file is in the way: name a folder"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, or name another folder",
+        io::ErrorKind::StorageFull => "make room there, or name another folder",
+        _ => "name a folder that can be written to",
+    }
 }
 
 /// What `meta.properties` says of a log directory.
@@ -96,15 +114,22 @@ impl LogDirs {
     pub fn open(paths: &[PathBuf]) -> Result<Self, StartError> {
         let (mut dirs, mut locks) = (Vec::new(), Vec::new());
         for path in paths {
-            file::create_dir(path)?;
-            let path = path.canonicalize()?;
+            let unusable = |error: io::Error| StartError::Unusable {
+                dir: path.display().to_string(),
+                error,
+            };
+            file::create_dir(path).map_err(unusable)?;
+            let path = path.canonicalize().map_err(unusable)?;
             if dirs.iter().any(|(other, _)| *other == path) {
                 return Err(StartError::Meta(format!(
                     "Duplicate log directory found: {} (log.dirs)",
                     path.display()
                 )));
             }
-            locks.push(lock(&path)?);
+            locks.push(lock(&path).map_err(|error| match error {
+                StartError::Io(error) => unusable(error),
+                other => other,
+            })?);
             let meta = match file::read_if_exists(&path.join(META))? {
                 Some(bytes) => MetaProperties::parse(&path.join(META), &bytes)?,
                 None => MetaProperties::default(),
@@ -191,7 +216,8 @@ impl LogDirs {
         )))
     }
 
-    fn partition_count(&self) -> usize {
+    /// Partitions that lie in these directories.
+    pub fn partition_count(&self) -> usize {
         let count = |p: &Path| {
             file::list(p, true).map_or(0, |names| {
                 names.iter().filter(|n| parse_dir(n).is_some()).count()

@@ -199,8 +199,9 @@ impl Leader {
             servers: self.established.iter().copied().collect(),
             zxid: self.last_proposed,
         }));
-        out.push(Effect::Serve { epoch: self.epoch });
+        // The server begins with the configuration in its tree.
         self.activate_established(out);
+        out.push(Effect::Serve { epoch: self.epoch });
         let synced: Vec<LinkId> = self
             .learners
             .iter()

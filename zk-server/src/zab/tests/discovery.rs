@@ -309,6 +309,6 @@ fn an_initial_configuration_gets_the_epoch_as_its_version() {
     });
     assert_eq!(
         told.collect::<Vec<_>>(),
-        [("seen", z(1, 0)), ("serve", 0), ("active", z(1, 0))]
+        [("seen", z(1, 0)), ("active", z(1, 0)), ("serve", 0)]
     );
 }

@@ -19,7 +19,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use driver::metrics::Counter;
 
@@ -51,14 +51,28 @@ pub struct Net {
     pub limits: Limits,
     pub admission: Arc<admission::Admission>,
     pub counters: NetCounters,
-    /// as bound: zoo.cfg may say 0
-    pub client_port: Option<u16>,
+    pub bound: ClientPortBound,
     pub admin_port: Option<u16>,
     pub startup: Startup,
     pub open_files: driver::limits::OpenFiles,
     /// the mask of `stmk`; it has no effect, as in Java without trace logging
     pub trace_mask: AtomicI64,
     pub wrong_port: WrongPort,
+}
+
+/// The client port as it is bound: zoo.cfg may say 0, and a reconfiguration another one.
+#[derive(Debug, Default)]
+pub struct ClientPortBound(AtomicU32);
+
+impl ClientPortBound {
+    pub fn set(&self, port: Option<u16>) {
+        self.0.store(port.map_or(0, u32::from), Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> Option<u16> {
+        let port = self.0.load(Ordering::Relaxed);
+        u16::try_from(port).ok().filter(|port| *port > 0)
+    }
 }
 
 /// What the start took.

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driver::metrics::Summary;
+use tokio::sync::watch;
 
+use crate::config::ClientPort;
 use crate::core::io::Now;
 use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
@@ -65,12 +67,17 @@ pub struct Ensemble {
     pub quorum: Arc<QuorumNet>,
     pub election: Arc<ElectionNet>,
     view: Mutex<View>,
+    me: i64,
+    /// where this server's clients connect, when a reconfiguration has changed it
+    client: watch::Sender<Option<ClientPort>>,
     figures: Mutex<ElectionFigures>,
 }
 
 impl Ensemble {
-    pub fn new(quorum: Arc<QuorumNet>, election: Arc<ElectionNet>, view: View) -> Self {
+    pub fn new(me: i64, quorum: Arc<QuorumNet>, election: Arc<ElectionNet>, view: View) -> Self {
         Self {
+            me,
+            client: watch::Sender::new(None),
             quorum,
             election,
             view: Mutex::new(view),
@@ -80,13 +87,37 @@ impl Ensemble {
 
     /// Servers may have come, gone or moved; one that is only proposed is no reason to forget others.
     pub fn configure(&self, view: &View, active: bool) {
-        self.quorum.configure(view.clone());
+        self.quorum.configure(view.clone(), active);
         if active {
             self.election.configure(view);
+            self.move_clients(view);
+            *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
         } else {
             self.election.propose(view);
         }
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
+    }
+
+    /// Another address for clients than the configuration before had.
+    fn move_clients(&self, view: &View) {
+        let old = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = |view: &View| view.server(self.me).and_then(|s| s.client.clone());
+        let (Some((host, port)), Some(server)) = (client(view), view.server(self.me)) else {
+            return;
+        };
+        if client(&old).as_ref() == Some(&(host.clone(), port)) {
+            return;
+        }
+        let any = host == "0.0.0.0" || host == "::";
+        self.client.send_replace(Some(ClientPort {
+            host: (!any).then_some(host),
+            port,
+            backlog: None,
+            place: server.place.clone(),
+        }));
+    }
+
+    pub fn client_addresses(&self) -> watch::Receiver<Option<ClientPort>> {
+        self.client.subscribe()
     }
 
     pub fn figures(&self) -> MutexGuard<'_, ElectionFigures> {

@@ -55,7 +55,7 @@ pub(super) async fn core(
     let quorum = Arc::new(QuorumNet::new(quorum_net(config, me), active.clone()));
     let runtime = tokio::runtime::Handle::current();
     let elections = ElectionNet::new(election_net(config, me), &active, clock, runtime);
-    let ensemble = Arc::new(Ensemble::new(quorum.clone(), elections.clone(), active));
+    let ensemble = Arc::new(Ensemble::new(me, quorum.clone(), elections.clone(), active));
     let peer = Peer::new(peer_settings(config, me), start, clock.now());
     let core = Arc::new(Core::member(peer, ensemble, clock, queue));
     quorum.attach(&core);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driver::logging::STARTUP;
+use tokio::net::TcpListener;
 
 use crate::config::{Config, DynamicFiles};
 use crate::core::Server;
 use crate::core::io::Input;
 use crate::net::admission::Admission;
-use crate::net::{Net, NetCounters, WrongPort, admin, listener, monitor};
+use crate::net::{ClientPortBound, Net, NetCounters, WrongPort, admin, listener, monitor};
 use crate::store::FolderLock;
 
 use super::clock::Clock;
@@ -62,10 +63,8 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         None if config.members.distributed => None,
         None => return Err(no_port(&config)),
     };
-    let client_port = client
-        .as_ref()
-        .and_then(|listener| listener.local_addr().ok())
-        .map(|address| address.port());
+    let bound = ClientPortBound::default();
+    bound.set(port_of(client.as_ref()));
     let admin = bind_admin(&config).await;
     let queue = Arc::new(LogQueue::default());
     let core = if config.members.distributed {
@@ -91,7 +90,7 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
             config.limits.max_cnxns,
         )),
         counters: NetCounters::default(),
-        client_port,
+        bound,
         admin_port: admin
             .as_ref()
             .and_then(|listener| Some(listener.local_addr().ok()?.port())),
@@ -116,17 +115,11 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
 const DEFAULT_TRACE_MASK: i64 = 306;
 
 /// Puts everything that listens or repeats on the runtime.
-async fn run(
-    net: &Arc<Net>,
-    client: Option<tokio::net::TcpListener>,
-    admin: Option<tokio::net::TcpListener>,
-) {
+async fn run(net: &Arc<Net>, client: Option<TcpListener>, admin: Option<tokio::net::TcpListener>) {
     let timer = net.core.clone();
     timer.feed(Input::Tick);
     tokio::spawn(async move { timer.run_timer().await });
-    if let Some(listener) = client {
-        tokio::spawn(listener::accept(listener, net.clone()));
-    }
+    tokio::spawn(serve_clients(client, net.clone()));
     if let Some(listener) = admin {
         tokio::spawn(admin::serve(listener, net.clone()));
     }
@@ -143,9 +136,43 @@ async fn run(
     }
 }
 
+fn port_of(listener: Option<&TcpListener>) -> Option<u16> {
+    let address = listener.and_then(|listener| listener.local_addr().ok());
+    address.map(|address| address.port())
+}
+
+/// Accepts clients, and on another address once a reconfiguration gives this server one; clients that
+/// are connected stay (Java: `NIOServerCnxnFactory.reconfigure`).
+async fn serve_clients(listener: Option<TcpListener>, net: Arc<Net>) {
+    let accept = |listener| tokio::spawn(listener::accept(listener, net.clone())).abort_handle();
+    let mut accepting = listener.map(accept);
+    let Some(ensemble) = net.core.ensemble() else {
+        return;
+    };
+    let mut addresses = ensemble.client_addresses();
+    while addresses.changed().await.is_ok() {
+        let Some(port) = addresses.borrow_and_update().clone() else {
+            continue;
+        };
+        // zoo.cfg may have named it before the configuration did
+        if net.bound.get() == Some(port.port) {
+            continue;
+        }
+        match listener::bind(&port) {
+            Ok(listener) => {
+                net.bound.set(port_of(Some(&listener)));
+                if let Some(old) = accepting.replace(accept(listener)) {
+                    old.abort();
+                }
+            }
+            Err(error) => tracing::error!("Clients stay on the old port: {error}"),
+        }
+    }
+}
+
 impl Running {
     pub fn client_port(&self) -> Option<u16> {
-        self.net.client_port
+        self.net.bound.get()
     }
 
     /// Stops taking requests, and returns when everything acknowledged is on disk.

@@ -122,7 +122,7 @@ fn client(net: &Net, server: &QuorumServer, me: i64) -> String {
     let own = net.config.client.as_ref().filter(|_| server.id == me);
     own.map_or(String::new(), |client| {
         let host = client.host.as_deref().unwrap_or("0.0.0.0");
-        shown(host, net.client_port.unwrap_or(client.port))
+        shown(host, net.bound.get().unwrap_or(client.port))
     })
 }
 

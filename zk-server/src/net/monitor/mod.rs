@@ -176,7 +176,7 @@ impl Conf {
         let config = &net.config;
         let client = config.client.as_ref();
         Self {
-            client_port: net.client_port.map_or(-1, i64::from),
+            client_port: net.bound.get().map_or(-1, i64::from),
             data_dir: version_dir(&config.data_dir),
             data_log_dir: version_dir(&config.data_log_dir),
             tick_time: config.tick_time_ms,

@@ -82,8 +82,7 @@ async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
 const LONG: Duration = Duration::from_millis(100);
 
 async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
-    let view = net.view();
-    let Some(server) = view.server(net.settings.me) else {
+    let Some(server) = net.server(net.settings.me) else {
         return Err("this server is not in the configuration".to_owned());
     };
     let mut listeners = Vec::new();

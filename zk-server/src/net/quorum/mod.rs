@@ -23,6 +23,7 @@ use proto::quorum::QuorumPacket;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::config::QuorumServer;
 use crate::core::io::LinkId;
 use crate::quorum::View;
 use crate::store::DatabaseSettings;
@@ -61,9 +62,15 @@ pub struct QuorumNet {
     core: OnceLock<Weak<Core>>,
     links: Mutex<HashMap<LinkId, Arc<Link>>>,
     next_accepted: AtomicU64,
-    /// where servers are, by the newest configuration that names them
-    view: Mutex<View>,
+    /// where servers are
+    views: Mutex<Views>,
     listening: Mutex<Option<AbortHandle>>,
+}
+
+#[derive(Debug)]
+struct Views {
+    active: View,
+    proposed: Option<View>,
 }
 
 impl QuorumNet {
@@ -75,7 +82,10 @@ impl QuorumNet {
             core: OnceLock::new(),
             links: Mutex::default(),
             next_accepted: AtomicU64::new(ACCEPTED),
-            view: Mutex::new(view),
+            views: Mutex::new(Views {
+                active: view,
+                proposed: None,
+            }),
             listening: Mutex::default(),
         }
     }
@@ -102,13 +112,21 @@ impl QuorumNet {
         self.links().get(&link).map_or(0, |link| link.waiting())
     }
 
-    pub fn configure(&self, view: View) {
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    /// One that is only proposed adds to the one in use.
+    pub fn configure(&self, view: View, active: bool) {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if active {
+            views.active = view;
+            views.proposed = None;
+        } else {
+            views.proposed = Some(view);
+        }
     }
 
-    fn view(&self) -> View {
-        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.clone()
+    fn server(&self, id: i64) -> Option<QuorumServer> {
+        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let proposed = views.proposed.as_ref().and_then(|view| view.server(id));
+        views.active.server(id).or(proposed).cloned()
     }
 
     fn add(&self, id: LinkId) -> Arc<Link> {

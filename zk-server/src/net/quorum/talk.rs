@@ -35,8 +35,7 @@ type End = Result<(), String>;
 /// A link that this server opens.
 pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64) {
     let Some(core) = net.core() else { return };
-    let view = net.view();
-    let addresses = view.server(server).map_or_else(Vec::new, |server| {
+    let addresses = net.server(server).map_or_else(Vec::new, |server| {
         let all = server.addresses.iter();
         all.map(|(host, port, _)| (host.clone(), *port)).collect()
     });

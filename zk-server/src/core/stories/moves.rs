@@ -261,3 +261,17 @@ fn a_local_session_that_creates_an_ephemeral_becomes_the_ensembles() {
     assert_eq!(e.nodes[0].server.session_count(), 0);
     e.check_equal();
 }
+
+#[test]
+fn a_leader_that_does_not_serve_closes_its_clients() {
+    let settings = Settings {
+        leader_serves: false,
+        ..Settings::default()
+    };
+    let mut e = Ensemble::with(settings, 3);
+    let conn = e.connect(0, 0, &[0; 16], 0);
+    assert!(e.nodes[0].closed.contains(&conn));
+    let mut a = e.client(1);
+    e.create(&mut a, "/a", 0).unwrap();
+    e.check_equal();
+}

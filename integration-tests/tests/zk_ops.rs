@@ -92,10 +92,7 @@ fn lines(word: &str, text: &str) -> Vec<String> {
 
 fn names<'a>(text: &'a str, separator: &str) -> BTreeSet<&'a str> {
     let lines = text.lines().filter_map(|line| line.split_once(separator));
-    lines
-        .map(|(name, _)| name)
-        .filter(|name| !name.ends_with("_per_namespace"))
-        .collect()
+    lines.map(|(name, _)| name).collect()
 }
 
 #[test]

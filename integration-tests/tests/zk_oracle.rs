@@ -168,6 +168,7 @@ fn containers_and_ttl_nodes_go_away() {
         config
             .property("zookeeper.extendedTypesEnabled", "true")
             .property("znode.container.checkIntervalMs", "200")
+            .property("znode.container.maxNeverUsedIntervalMs", "500")
     };
     run("containers", configure, &directed::containers(), 0, &[]);
 }

@@ -2,6 +2,7 @@
 //! `*_per_namespace`).
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 
 use driver::metrics::Summary;
 
@@ -31,13 +32,14 @@ pub fn top(path: &str) -> Option<&str> {
 impl Namespaces {
     fn of(&mut self, path: &str) -> Option<&mut Namespace> {
         let name = top(path)?;
-        if !self.0.contains_key(name) {
-            if self.0.len() >= MAX {
-                return None;
+        let full = self.0.len() >= MAX;
+        match self.0.entry_ref(name) {
+            EntryRef::Occupied(known) => Some(known.into_mut()),
+            EntryRef::Vacant(new) if !full => {
+                Some(new.insert_with_key(name.into(), Namespace::default()))
             }
-            self.0.insert(name.into(), Namespace::default());
+            EntryRef::Vacant(_) => None,
         }
-        self.0.get_mut(name)
     }
 
     pub(crate) fn read(&mut self, path: &str, bytes: usize) {

@@ -106,25 +106,44 @@ pub fn overflow() -> Vec<Step> {
 /// For servers that look at containers and TTLs often: they are taken away, and watchers told.
 pub fn containers() -> Vec<Step> {
     let mut steps = sessions();
+    // Its session would expire some time in between.
+    steps.push(one(GUEST, R::close_session()));
     steps.extend(each(
         MAIN,
         vec![
-            R::create(CreateContainer, "/c", None, Acls::Open, CONTAINER),
-            make("/c/kid"),
+            // In one transaction with a child each: without one they might be gone already.
+            R::multi(
+                Multi,
+                &[
+                    R::create(CreateContainer, "/c", None, Acls::Open, CONTAINER),
+                    make("/c/kid"),
+                    R::create_ttl("/parent", None, Acls::Open, TTL, 1),
+                    make("/parent/kid"),
+                ],
+            ),
             R::create_ttl("/t", None, Acls::Open, TTL, 1),
         ],
     ));
-    steps.push(Step::AwaitGone {
+    let gone = |path: &str| Step::AwaitGone {
         slot: MAIN,
-        path: "/t".to_owned(),
-    });
+        path: path.to_owned(),
+    };
+    steps.push(gone("/t"));
+    let sequential = R::create_ttl("/s-", None, Acls::Open, TTL_SEQUENTIAL, 300);
+    steps.push(one(MAIN, sequential));
+    steps.push(gone("/s-0000000004"));
+    // One that never had a child goes when it is old, if that is asked for.
+    let unused = R::create(CreateContainer, "/unused", None, Acls::Open, CONTAINER);
+    steps.push(one(MAIN, unused));
+    steps.push(gone("/unused"));
+    steps.push(one(MAIN, R::read(GetChildren2, "/", false)));
+    steps.push(one(WATCHER, R::read(GetData, "/parent", true)));
+    steps.push(one(MAIN, R::delete("/parent/kid", -1)));
+    steps.push(gone("/parent"));
     steps.push(one(WATCHER, R::read(Exists, "/c", true)));
     steps.push(one(WATCHER, R::read(GetChildren, "/", true)));
     steps.push(one(MAIN, R::delete("/c/kid", -1)));
-    steps.push(Step::AwaitGone {
-        slot: MAIN,
-        path: "/c".to_owned(),
-    });
+    steps.push(gone("/c"));
     steps.push(one(MAIN, R::read(GetChildren2, "/", false)));
     steps
 }

@@ -40,6 +40,8 @@ impl QuorumConfig {
             if line.key.starts_with("server.") {
                 let id = line.number(line.key)?;
                 let server = QuorumServer::parse(id, line.value, &line.place, multi_address)?;
+                // server.1 and server.01: as with a key that stands twice, the last one counts
+                quorum.servers.retain(|known| known.id != id);
                 quorum.servers.push(server);
             } else if line.key.starts_with("group") {
                 quorum.group(&line)?;
@@ -225,6 +227,8 @@ mod tests {
             quorum.server(3).unwrap().client,
             Some(("::".to_owned(), 2181))
         );
+        let twice = parse("server.1=a:1:2\nserver.01=b:1:2").unwrap();
+        assert_eq!(twice.servers.len(), 1);
     }
 
     #[test]

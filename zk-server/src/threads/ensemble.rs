@@ -1,10 +1,13 @@
 //! What a member of an ensemble has beside the core: its connections with the other servers.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use driver::metrics::Summary;
+use proto::quorum::QuorumConfig;
 use tokio::sync::watch;
 
+use super::differ;
 use crate::config::ClientPort;
 use crate::core::io::Now;
 use crate::net::election::ElectionNet;
@@ -71,6 +74,8 @@ pub struct Ensemble {
     /// where this server's clients connect, when a reconfiguration has changed it
     client: watch::Sender<Option<ClientPort>>,
     figures: Mutex<ElectionFigures>,
+    /// how the configurations of others differ, as it was told last
+    differences: Mutex<BTreeMap<i64, String>>,
 }
 
 impl Ensemble {
@@ -82,6 +87,7 @@ impl Ensemble {
             election,
             view: Mutex::new(view),
             figures: Mutex::default(),
+            differences: Mutex::default(),
         }
     }
 
@@ -127,6 +133,38 @@ impl Ensemble {
     /// Counts what the member tells.
     pub(super) fn note(&self, event: &PeerEvent, now: Now) {
         self.figures().note(event, now);
+    }
+
+    /// Looks at the configuration that another server goes by, and says once in what it differs.
+    pub(super) fn compare(&self, from: i64, config: &[u8]) {
+        let Ok(theirs) = QuorumConfig::from_text("a notification", config, true) else {
+            return;
+        };
+        let ours = {
+            let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.clone()
+        };
+        if theirs.servers.is_empty() || theirs.version != ours.version() {
+            return;
+        }
+        let mut told = self
+            .differences
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match differ::difference(ours.config(), &theirs) {
+            None => {
+                told.remove(&from);
+            }
+            Some(difference) if told.get(&from) == Some(&difference) => {}
+            Some(difference) => {
+                tracing::error!(
+                    "The configuration of {} is not that of this server: {difference}. Give both the \
+                     same server lines and restart the one that is wrong",
+                    self.name_of(from)
+                );
+                told.insert(from, difference);
+            }
+        }
     }
 
     /// How log lines name a server.

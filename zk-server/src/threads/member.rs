@@ -64,6 +64,9 @@ pub(super) async fn core(
         if let Some(core) = hearing.upgrade() {
             core.peer(match heard {
                 Heard::Notification { from, notification } => {
+                    if let Some(ensemble) = core.ensemble() {
+                        ensemble.compare(from, &notification.config);
+                    }
                     PeerInput::Notification { from, notification }
                 }
                 Heard::Reach { server, gone } => PeerInput::OutOfReach { server, gone },

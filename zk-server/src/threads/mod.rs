@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod core;
+mod differ;
 pub mod ensemble;
 mod events;
 pub mod log;

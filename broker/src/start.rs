@@ -6,7 +6,7 @@
     reason = "starts the broker's tasks and reads its files"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,22 +114,61 @@ pub async fn run(config: KafkaConfig) -> Result<(), StartError> {
         events,
         stop,
         is_started,
+        failures,
     } = prepared;
     let (net_stop, net_stopped) = watch::channel(false);
     // other brokers and the controller may call as soon as the registration is seen
     net.serve(&broker, &net_stopped);
     let keeper = tokio::spawn(keeper.run(events));
-    let signal = tokio::select! {
+    let end = tokio::select! {
         started = started(&broker, is_started) => {
             started?;
-            signals.wait().await
+            tokio::select! {
+                signal = signals.wait() => Ok(signal),
+                why = all_dirs_failed(&broker, failures) => Err(why),
+            }
         }
-        signal = signals.wait() => signal,
+        signal = signals.wait() => Ok(signal),
     };
-    info!("Terminating process due to signal {signal}");
+    if let Ok(signal) = &end {
+        info!("Terminating process due to signal {signal}");
+    }
     shut_down(&broker, &stop, &net_stop, keeper).await;
     info!(target: driver::logging::STARTUP, "[KafkaServer id={}] shut down completed", broker.id);
-    Ok(())
+    end.map(drop)
+}
+
+/// Tells the controller of each log directory that fails; returns when none is left
+/// (ReplicaManager.handleLogDirFailure, LogManager.handleLogDirFailure).
+async fn all_dirs_failed(
+    broker: &Arc<Broker>,
+    mut failures: watch::Receiver<BTreeSet<PathBuf>>,
+) -> StartError {
+    let mut told = 0;
+    loop {
+        let failed = failures.borrow_and_update().len();
+        let dirs = &broker.config().log_dirs.clone();
+        if failed >= dirs.len() {
+            return StartError(format!(
+                "{}: Shutdown broker because all log dirs in {} have failed: look at the disk (full? \
+                 read-only? worn out?), then start again",
+                place_of_dirs(&broker.config()),
+                dirs.join(", ")
+            ));
+        }
+        while told < failed {
+            match broker.zk.tell_log_dir_failure(broker.id).await {
+                Ok(()) => told += 1,
+                Err(e) => {
+                    warn!("the controller cannot be told of a log directory that failed: {e}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+        if failures.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// A broker that has its data and a session, and serves nobody yet.
@@ -140,6 +179,7 @@ struct Prepared {
     events: ZkEvents,
     stop: watch::Sender<bool>,
     is_started: oneshot::Receiver<Result<(), String>>,
+    failures: watch::Receiver<BTreeSet<PathBuf>>,
 }
 
 async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
@@ -161,6 +201,7 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
     let config = configs::with_dynamic(&config, dynamic).unwrap_or(config);
     let overrides = configs::load_topics(&client).await.map_err(failed)?;
     let logs = open_logs(log_dirs, &config, &overrides).await?;
+    let failures = logs.failures();
     let info = broker_info(&config, &net)?;
     let (sender, commands) = mpsc::channel(16);
     let broker = Arc::new(Broker::new(
@@ -198,6 +239,7 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
         events,
         stop,
         is_started,
+        failures,
     })
 }
 

@@ -64,11 +64,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("kafka_coordinator_transaction_", "transactions"),
     ("kafka_log_logcleaner", "compaction"),
     ("kafka_utils_throttler_cleaner", "compaction"),
-    ("kafka_log_logmanager_", "directories that fail one by one"),
-    (
-        "kafka_server_replicamanager_offlinereplicacount",
-        "directories that fail one by one",
-    ),
     (
         "kafka_log_logflushstats_",
         "flushed by a thread of their own",

@@ -240,7 +240,13 @@ impl Log {
         })
     }
 
-    pub(super) fn check_usable(&self) -> Result<(), LogError> {
+    /// No more appends: the directory that it lies in has failed.
+    pub fn fail(&mut self) {
+        self.poisoned = true;
+    }
+
+    /// Whether appends are still taken.
+    pub fn check_usable(&self) -> Result<(), LogError> {
         if self.poisoned {
             let dir = self.dir.display().to_string();
             return Err(LogError::Poisoned {

@@ -3,6 +3,7 @@
 //! kafka.server.ReplicaManager.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use proto::kafka::messages::leader_and_isr::{
@@ -80,6 +81,21 @@ impl ReplicaManager {
     /// The logs, to be closed; nothing is created or deleted from now on.
     pub async fn take_logs(&self) -> Option<LogManager> {
         self.logs.write().await.take()
+    }
+
+    /// The log directories, and whether each has failed.
+    pub async fn log_dirs(&self) -> Vec<(PathBuf, bool)> {
+        let logs = self.logs.read().await;
+        let Some(logs) = logs.as_ref() else {
+            return Vec::new();
+        };
+        let failed = logs.failures().borrow().clone();
+        let dirs = logs.paths().into_iter();
+        dirs.map(|dir| {
+            let gone = failed.contains(&dir);
+            (dir, gone)
+        })
+        .collect()
     }
 
     /// Partitions that this broker leads.
@@ -199,6 +215,8 @@ impl ReplicaManager {
         let (epoch, leads) = (state.leader_epoch, state.leader == self.id);
         let sole = state.isr == [self.id];
         let became = self.shards.with(partition.clone(), move |hosted| {
+            // one on a disk that has failed is the controller's to replace
+            hosted.log.check_usable()?;
             if leads {
                 return hosted.become_leader(epoch, sole);
             }

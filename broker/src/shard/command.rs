@@ -150,6 +150,8 @@ pub(super) enum Command {
         ticket: FlushTicket,
         result: std::io::Result<()>,
     },
+    /// A directory has failed: none of its logs takes appends any more.
+    FailDir(PathBuf),
     /// Retention on all partitions.
     Retain,
     /// Flushes those whose `flush.ms` is over.

@@ -20,6 +20,8 @@ pub(super) enum Event {
     RemoveDir(PathBuf),
     /// renamed files are to be removed
     RemoveFiles(Vec<Doomed>),
+    /// a log in this directory could not be written
+    DirFailed(PathBuf),
     /// end the thread
     Stop,
 }
@@ -139,6 +141,7 @@ pub(super) fn control(
                 // A time that no clock reaches: left to the next start.
                 Some((now.checked_add(delay)?, Removal::File(file)))
             })),
+            Ok(Event::DirFailed(dir)) => fail_dir(&dir, dirs, shards),
             Ok(Event::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
@@ -162,13 +165,25 @@ pub(super) fn control(
         }
         if !names.is_empty() {
             let logs = ask(shards, |reply| Command::Collect { reply });
-            for dir in dirs.log_dirs.paths() {
+            for dir in dirs.log_dirs.paths().filter(|dir| !dirs.has_failed(dir)) {
                 if let Err(e) = write_checkpoints(dir, &logs, &names, &mut written) {
                     tracing::error!("Checkpoints of {} could not be written: {e}", dir.display());
+                    fail_dir(dir, dirs, shards);
                 }
             }
         }
         remove_due(&mut doomed, now);
+    }
+}
+
+/// Nothing more is written there until the next start (Java: `LogManager.handleLogDirFailure`).
+fn fail_dir(dir: &Path, dirs: &Dirs, shards: &Shards) {
+    if dirs.fail(dir) {
+        tracing::warn!(
+            "Stopping serving logs in dir {}: no more appends to any of them",
+            dir.display()
+        );
+        tell(shards, || Command::FailDir(dir.to_owned()));
     }
 }
 

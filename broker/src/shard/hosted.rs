@@ -33,6 +33,8 @@ pub struct Hosted {
     pub(super) waiting: Vec<u64>,
     /// readers may see more than when `waiting` was last looked at
     pub(super) stirred: bool,
+    /// the control thread knows that its directory has failed
+    pub(super) failure_told: bool,
 }
 
 impl Hosted {
@@ -43,6 +45,7 @@ impl Hosted {
             role: Role::Unknown,
             waiting: Vec::new(),
             stirred: false,
+            failure_told: false,
         }
     }
 

@@ -2,13 +2,13 @@
 //!
 //! The one owner of the log directories' checkpoint files; the logs themselves belong to the shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::command::Command;
 use super::control::{Event, Written, ask, control, write_checkpoints};
@@ -68,6 +68,8 @@ pub struct LogManager {
 pub(super) struct Dirs {
     pub(super) log_dirs: LogDirs,
     counts: Mutex<BTreeMap<PathBuf, usize>>,
+    /// those that could not be written
+    failed: watch::Sender<BTreeSet<PathBuf>>,
 }
 
 impl LogManager {
@@ -97,6 +99,7 @@ impl LogManager {
         let dirs = Arc::new(Dirs {
             log_dirs,
             counts: Mutex::new(counts),
+            failed: watch::Sender::new(BTreeSet::new()),
         });
         let shards = Shards::new(senders);
         load_all(&dirs, &shards, &events, &config, cores)?;
@@ -118,6 +121,16 @@ impl LogManager {
     /// What handlers use.
     pub fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    /// The directories that have failed, as that changes.
+    pub fn failures(&self) -> watch::Receiver<BTreeSet<PathBuf>> {
+        self.dirs.failed.subscribe()
+    }
+
+    /// The log directories.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.dirs.log_dirs.paths().map(Path::to_owned).collect()
     }
 
     /// How many shards there are.
@@ -257,7 +270,8 @@ impl LogManager {
         if let Some(flusher) = self.flusher.take() {
             let _ = flusher.join();
         }
-        for dir in self.dirs.log_dirs.paths() {
+        let alive = |dir: &&Path| !self.dirs.has_failed(dir);
+        for dir in self.dirs.log_dirs.paths().filter(alive) {
             let sound = logs
                 .iter()
                 .filter(|l| l.dir.parent() == Some(dir))
@@ -291,6 +305,16 @@ impl LogManager {
 }
 
 impl Dirs {
+    /// A directory has failed; whether that is news.
+    pub(super) fn fail(&self, dir: &Path) -> bool {
+        self.failed
+            .send_if_modified(|failed| failed.insert(dir.to_owned()))
+    }
+
+    pub(super) fn has_failed(&self, dir: &Path) -> bool {
+        self.failed.borrow().contains(dir)
+    }
+
     fn emptiest(&self) -> PathBuf {
         let counts = self
             .counts
@@ -298,6 +322,7 @@ impl Dirs {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         counts
             .iter()
+            .filter(|(dir, _)| !self.has_failed(dir))
             .min_by_key(|(_, n)| **n)
             .map(|(dir, _)| dir.clone())
             .unwrap_or_default()

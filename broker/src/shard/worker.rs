@@ -202,6 +202,14 @@ impl Worker {
                 if let Some(h) = self.partitions.get_mut(&partition) {
                     // The log itself remembers and tells of a failure.
                     let _ = h.log.flushed(ticket, result, now_ms());
+                    tell_failure(h, &self.events);
+                }
+            }
+            Command::FailDir(dir) => {
+                let all = self.partitions.values_mut();
+                for hosted in all.filter(|h| h.log.dir().parent() == Some(&dir)) {
+                    hosted.log.fail();
+                    hosted.failure_told = true;
                 }
             }
             Command::Retain => self.each_log("retention", |log, now| {
@@ -238,7 +246,13 @@ impl Worker {
             };
             let result = hosted.append(&item.records, origin, now, &mut self.scratch);
             done.push(hosted.appended(result));
-            after(hosted, &self.flusher, &self.own, &mut self.stirred);
+            after(
+                hosted,
+                &self.flusher,
+                &self.own,
+                &self.events,
+                &mut self.stirred,
+            );
         }
         self.trim_scratch();
         done
@@ -384,7 +398,13 @@ impl Worker {
         }
         hosted.stirred = true;
         send_doomed(&mut hosted.log, &self.events);
-        after(hosted, &self.flusher, &self.own, &mut self.stirred);
+        after(
+            hosted,
+            &self.flusher,
+            &self.own,
+            &self.events,
+            &mut self.stirred,
+        );
     }
 
     fn host(&mut self, partition: TopicPartition, mut log: Log, high_watermark: i64) {
@@ -418,7 +438,13 @@ impl Worker {
                 tracing::error!("[{}] {what} failed: {e}", hosted.partition);
             }
             send_doomed(&mut hosted.log, &self.events);
-            after(hosted, &self.flusher, &self.own, &mut self.stirred);
+            after(
+                hosted,
+                &self.flusher,
+                &self.own,
+                &self.events,
+                &mut self.stirred,
+            );
         }
     }
 
@@ -472,6 +498,16 @@ pub(super) fn satisfied(results: &ReadResults, min_bytes: usize) -> bool {
     total >= min_bytes
 }
 
+/// A log that has failed takes its whole directory with it, as in Java.
+fn tell_failure(hosted: &mut Hosted, events: &std_mpsc::Sender<Event>) {
+    if hosted.log.is_poisoned() && !hosted.failure_told {
+        hosted.failure_told = true;
+        if let Some(dir) = hosted.log.dir().parent() {
+            let _ = events.send(Event::DirFailed(dir.to_owned()));
+        }
+    }
+}
+
 /// Files to be removed go to the control thread.
 fn send_doomed(log: &mut Log, events: &std_mpsc::Sender<Event>) {
     let doomed = log.take_doomed();
@@ -486,8 +522,10 @@ fn after(
     hosted: &mut Hosted,
     flusher: &std_mpsc::Sender<FlushTask>,
     own: &mpsc::WeakSender<Command>,
+    events: &std_mpsc::Sender<Event>,
     stirred: &mut Vec<TopicPartition>,
 ) {
+    tell_failure(hosted, events);
     for job in hosted.log.take_flush_jobs() {
         let task = FlushTask {
             partition: hosted.partition.clone(),

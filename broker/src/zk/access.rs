@@ -147,6 +147,16 @@ impl ZkAccess {
         Ok(())
     }
 
+    /// Tells the controller that a log directory of this broker has failed.
+    pub async fn tell_log_dir_failure(&self, broker: i32) -> Result<(), ZkError> {
+        let client = self.client()?;
+        let prefix = format!("{}/log_dir_event_", paths::LOG_DIR_EVENTS);
+        let data = json::encode_log_dir_event(broker);
+        let (acl, mode) = ([OwnedAcl::OPEN], CreateMode::PersistentSequential);
+        client.create(&prefix, Some(&data), &acl, mode).await?;
+        Ok(())
+    }
+
     /// Configuration of an entity such as `topics/T`; empty where there is none.
     pub async fn read_config(&self, entity: &str) -> Result<BTreeMap<String, String>, ZkError> {
         let client = self.client()?;

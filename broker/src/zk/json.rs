@@ -8,6 +8,13 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{EndPoint, SecurityProtocol};
 
+/// What a broker leaves in /log_dir_event_notification when one of its directories has failed
+/// (LogDirEventNotificationSequenceZNode).
+pub fn encode_log_dir_event(broker: i32) -> Vec<u8> {
+    const FAILURE: i32 = 1;
+    format!("{{\"version\":1,\"broker\":{broker},\"event\":{FAILURE}}}").into_bytes()
+}
+
 /// A znode whose content is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} cannot be read from {text:?}")]

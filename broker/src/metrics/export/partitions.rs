@@ -20,6 +20,8 @@ struct LogFigures {
     /// records that are committed, but behind an open transaction
     unstable: i64,
     producers: usize,
+    /// takes no appends since its directory has failed
+    failed: bool,
 }
 
 pub(super) async fn partitions(broker: &Arc<Broker>, out: &mut Out) {
@@ -36,6 +38,7 @@ pub(super) async fn partitions(broker: &Arc<Broker>, out: &mut Out) {
                 segments: log.segment_count(),
                 unstable: log.high_watermark() - log.last_stable(),
                 producers: log.active_producers().count(),
+                failed: log.is_poisoned(),
             })
         });
         if let Ok(Ok(figures)) = asked.await {
@@ -43,7 +46,29 @@ pub(super) async fn partitions(broker: &Arc<Broker>, out: &mut Out) {
         }
     }
     logs(&known, out);
+    directories(broker, out).await;
     replicas(broker, &hosted, &known, out);
+}
+
+/// kafka.log:type=LogManager
+async fn directories(broker: &Broker, out: &mut Out) {
+    let dirs = broker.replicas.log_dirs().await;
+    let offline = dirs.iter().filter(|(_, failed)| *failed).count();
+    out.gauge(
+        "kafka_log_logmanager_offlinelogdirectorycount",
+        "Log directories that have failed",
+        count_of(offline),
+    );
+    let each = dirs.iter().map(|(dir, failed)| {
+        // quoted, as in the name of Java's MBean
+        let name = format!("\"{}\"", dir.display());
+        Metric::gauge(f64::from(u8::from(*failed))).labelled("logDirectory", &name)
+    });
+    out.gauges(
+        "kafka_log_logmanager_logdirectoryoffline",
+        "1: the log directory has failed",
+        each.collect(),
+    );
 }
 
 fn of_partition(value: f64, topic: &str, partition: i32) -> Metric {
@@ -128,9 +153,15 @@ fn replicas(
     each(&standings, known, out);
     let count = |is: fn(Standing) -> bool| standings.iter().filter(|(_, s)| is(*s)).count();
     let producers = known.iter().map(|(_, figures)| figures.producers).sum();
+    let offline = known.iter().filter(|(_, figures)| figures.failed).count();
     for (name, help, value) in [
         ("leadercount", "Partitions led here", broker.replicas.led()),
         ("partitioncount", "Replicas here", hosted.len()),
+        (
+            "offlinereplicacount",
+            "Replicas here in log directories that have failed",
+            offline,
+        ),
         (
             "underreplicatedpartitions",
             "Partitions led here with replicas that are not in sync",

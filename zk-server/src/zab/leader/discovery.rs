@@ -29,37 +29,8 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let role = match packet.kind {
-            PacketType::FollowerInfo => Role::Participant,
-            PacketType::ObserverInfo => Role::Observer,
-            kind => {
-                return Err(format!(
-                    "First packet {kind:?} is not FOLLOWERINFO or OBSERVERINFO!"
-                ));
-            }
-        };
-        let info = LearnerInfo::read(packet);
-        let server = match info.server {
-            Some(server) if info.protocol >= PROTOCOL_VERSION => server,
-            _ => return Err("it is older than 3.4, which is not supported".to_owned()),
-        };
-        if server == self.start.me {
-            return Err(format!(
-                "it calls itself server {server}, as this server does: two servers have the same myid"
-            ));
-        }
-        let version = self.views.active.version();
-        if info.config_version.is_some_and(|theirs| theirs > version) {
-            return Err(
-                "Follower is ahead of the leader (has a later activated configuration)".to_owned(),
-            );
-        }
+        let (server, role) = self.introduced(packet)?;
         let accepted_epoch = epoch_of(packet.zxid);
-        if !(-1..MAX_EPOCH).contains(&accepted_epoch) {
-            return Err(format!(
-                "it accepted epoch {accepted_epoch}, which can't be"
-            ));
-        }
         let voter = self.views.active.is_voter(server);
         if voter && self.phase != Phase::Discovering && accepted_epoch > self.epoch {
             // Java's leader stays, and that server can't ever follow it.
@@ -92,6 +63,42 @@ impl Leader {
             _ => self.inform(link, now, out),
         }
         Ok(())
+    }
+
+    /// Who says so, and whether it may follow this server.
+    fn introduced(&self, packet: &QuorumPacket) -> Result<(i64, Role), String> {
+        let role = match packet.kind {
+            PacketType::FollowerInfo => Role::Participant,
+            PacketType::ObserverInfo => Role::Observer,
+            kind => {
+                return Err(format!(
+                    "First packet {kind:?} is not FOLLOWERINFO or OBSERVERINFO!"
+                ));
+            }
+        };
+        let info = LearnerInfo::read(packet);
+        let server = match info.server {
+            Some(server) if info.protocol >= PROTOCOL_VERSION => server,
+            _ => return Err("it is older than 3.4, which is not supported".to_owned()),
+        };
+        if server == self.start.me {
+            return Err(format!(
+                "it calls itself server {server}, as this server does: two servers have the same myid"
+            ));
+        }
+        let version = self.views.active.version();
+        if info.config_version.is_some_and(|theirs| theirs > version) {
+            return Err(
+                "Follower is ahead of the leader (has a later activated configuration)".to_owned(),
+            );
+        }
+        let accepted_epoch = epoch_of(packet.zxid);
+        if !(-1..MAX_EPOCH).contains(&accepted_epoch) {
+            return Err(format!(
+                "it accepted epoch {accepted_epoch}, which can't be"
+            ));
+        }
+        Ok((server, role))
     }
 
     /// A server has told which epoch it accepted last: the new one is later than all.

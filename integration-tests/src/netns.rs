@@ -24,9 +24,15 @@ pub struct Net {
     hosts: u8,
 }
 
+fn next_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{PREFIX}{}n{next}", std::process::id())
+}
+
 /// Why there are no namespaces here, for a skipped test.
 pub fn unavailable() -> Option<String> {
-    let name = format!("{PREFIX}{}probe", std::process::id());
+    let name = format!("{}probe", next_name());
     let made = ip(&["netns", "add", &name]);
     let _ = ip(&["netns", "del", &name]);
     made.err()
@@ -36,9 +42,7 @@ pub fn unavailable() -> Option<String> {
 impl Net {
     pub fn new(hosts: u8) -> Result<Self, String> {
         remove_stale();
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}n{next}", std::process::id());
+        let name = next_name();
         // Dropped, and so taken down, when a step fails.
         let net = Self { name, hosts };
         let switch = net.switch();

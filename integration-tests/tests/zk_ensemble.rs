@@ -99,10 +99,10 @@ fn choice<T: Clone>(all: &[T], count: usize) -> Vec<T> {
         .collect()
 }
 
-/// Each member in turn is killed and comes back, under load.
-fn killed(dir: &Path, java: Java, kinds: &[Kind]) {
+/// Each member in turn is killed and comes back, under load; the last ones are observers.
+fn killed(dir: &Path, java: Java, kinds: &[Kind], observers: usize) {
     println!("killed in turn: {}", named(kinds));
-    let mut ensemble = Ensemble::local(dir, kinds.len(), 0).java(java);
+    let mut ensemble = Ensemble::local(dir, kinds.len() - observers, observers).java(java);
     let leader = ensemble.start_all(kinds);
     println!("member {leader} leads");
     let load = Load::start(&ensemble.addrs(), 3, SESSION_MS);
@@ -161,7 +161,22 @@ fn killed_members_come_back() {
     let java = java_or_skip!();
     for kinds in choice(&compositions(), 3) {
         let dir = tempfile::tempdir().unwrap();
-        killed(dir.path(), java, &kinds);
+        killed(dir.path(), java, &kinds, 0);
+    }
+}
+
+#[test]
+fn five_of_which_one_observes() {
+    let java = java_or_skip!();
+    let all = [
+        [OURS, JAVA36, JAVA39, OURS, JAVA39],
+        [JAVA39, OURS, JAVA39, JAVA36, OURS],
+        [JAVA36, JAVA39, OURS, OURS, JAVA36],
+        [OURS, OURS, OURS, OURS, OURS],
+    ];
+    for kinds in choice(&all, 1) {
+        let dir = tempfile::tempdir().unwrap();
+        killed(dir.path(), java, &kinds, 1);
     }
 }
 

@@ -27,7 +27,8 @@ impl Machine {
         for (ours, theirs) in mounts {
             script += &format!("mount --bind '{}' {theirs}; ", ours.display());
         }
-        script += "echo booted; exec sleep infinity";
+        // An init that takes note of whoever ends: a shell that waits does.
+        script += "echo booted; while :; do sleep 86400 & wait; done";
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "--uts", "--pid", "--fork", "--kill-child"]);
         unshare.args(["--mount-proc", "sh", "-c", &script]);

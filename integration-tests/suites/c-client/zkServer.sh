@@ -58,7 +58,9 @@ esac
 for ((i = 0; i < 1200; i++)); do
   said=$( (ask $wanted) 2> /dev/null || true)
   case $said in *"$answer"*) exit 0 ;; esac
+  kill -0 "$(cat "$run/zk1.pid")" 2> /dev/null || break
   sleep 0.05
 done
+tail -n 3 "$run/zk1.log" >&2
 echo "the ensemble does not serve" >&2
 exit 1

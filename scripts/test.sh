@@ -27,8 +27,9 @@ clippy 8 lints and layer rules
 unit 10 unit, property and golden tests of the crates
 build 10 the programs as shipped
 integration 20 real processes against Apache'"'"'s
-kazoo 6 kazoo'"'"'s own tests against zk-server
-go-zookeeper 3 go-zookeeper'"'"'s own tests against zk-server'
+kazoo 8 kazoo'"'"'s own tests against three zk-servers
+go-zookeeper 3 go-zookeeper'"'"'s own tests against one and three zk-servers
+c-client 5 the tests of Apache'"'"'s C client against three zk-servers'
 
 stage_fmt() { cargo fmt --all --check; }
 stage_clippy() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
@@ -39,6 +40,7 @@ stage_integration() {
 }
 stage_kazoo() { integration-tests/suites/kazoo/run; }
 stage_go-zookeeper() { integration-tests/suites/go-zookeeper/run; }
+stage_c-client() { integration-tests/suites/c-client/run; }
 
 # What the stages need beside Rust. Where it cannot be had, the tests that need it say so themselves.
 prerequisites() {
@@ -51,6 +53,8 @@ prerequisites() {
   command -v go > /dev/null || packages+=(golang-go)
   command -v nc > /dev/null || packages+=(netcat-openbsd)
   command -v prometheus > /dev/null || packages+=(prometheus)
+  command -v ip > /dev/null || packages+=(iproute2)
+  [ -e /usr/include/cppunit/Test.h ] || packages+=(libcppunit-dev g++ make autoconf automake libtool pkg-config dpkg-dev)
   python3 -c 'import ensurepip, venv' 2> /dev/null || packages+=(python3-venv)
   if [ ${#packages[@]} -gt 0 ]; then
     install_packages "Missing on this machine: ${packages[*]}." "${packages[@]}" || true

@@ -105,6 +105,25 @@ fn files_are_short() {
     );
 }
 
+/// The oldest compiler has no chains of `if let`, and the lints of newer ones do not tell.
+#[test]
+fn the_oldest_compiler_can_read_it() {
+    let chained = |lines: &[&str]| {
+        let (first, then) = (lines[0].trim(), lines[1].trim());
+        let begins = first.starts_with("if let ") || first.contains("while let ");
+        then.starts_with("&& let ") || begins && then.starts_with("&& ")
+    };
+    none(
+        all_sources()
+            .filter(|(_, text)| {
+                let lines: Vec<&str> = text.lines().collect();
+                lines.windows(2).any(chained)
+            })
+            .map(|(path, _)| format!("{path}: a chain of `if let`"))
+            .collect(),
+    );
+}
+
 #[test]
 fn nothing_is_left_undone() {
     let marks = [

@@ -35,13 +35,12 @@ pub(super) fn class_path(name: &str) -> Result<String, String> {
     let dir = cache(name);
     let _held = lock(name);
     let (kept, resolved) = (dir.join("pom.xml"), dir.join("class-path"));
-    if std::fs::read(&kept).ok().as_deref() == Some(&wanted)
-        && let Ok(text) = std::fs::read_to_string(&resolved)
-        && text
-            .split(':')
-            .all(|jar| std::path::Path::new(jar).exists())
-    {
-        return Ok(text);
+    if std::fs::read(&kept).ok().as_deref() == Some(&wanted) {
+        let text = std::fs::read_to_string(&resolved).unwrap_or_default();
+        let there = |jar| std::path::Path::new(jar).exists();
+        if !text.is_empty() && text.split(':').all(there) {
+            return Ok(text);
+        }
     }
     let output = Command::new("mvn")
         .args(["-q", "-B", "-Dstyle.color=never", "-f"])

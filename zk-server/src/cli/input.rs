@@ -101,9 +101,10 @@ impl Input {
 
     /// The server that completion asks.
     pub(super) fn set_client(&mut self, zk: Option<ZkClient>) {
-        if let Self::Terminal(editor) = self
-            && let Some(helper) = editor.helper_mut()
-        {
+        let Self::Terminal(editor) = self else {
+            return;
+        };
+        if let Some(helper) = editor.helper_mut() {
             helper.zk = zk;
         }
     }

@@ -211,10 +211,8 @@ async fn check_below(zk: &ZkClient, path: &str) -> Done {
     let suffix = format!("/{LIMITS}");
     let mut found = None;
     let visit = async |node: &str| {
-        if let Some(owner) = node.strip_suffix(&suffix)
-            && owner != root
-            && found.is_none()
-        {
+        let owner = node.strip_suffix(&suffix).filter(|owner| *owner != root);
+        if let (Some(owner), None) = (owner, &found) {
             found = owner.strip_prefix(ROOT).map(str::to_owned);
         }
     };

@@ -28,13 +28,13 @@ impl Generator {
     /// Notes the paths that the server made up.
     pub fn learn(&mut self, seen: &[String]) {
         for line in seen {
-            if let Some((_, rest)) = line.split_once(" path=")
-                && let Some(path) = rest.split_whitespace().next()
-                && path.ends_with(|c: char| c.is_ascii_digit())
-                && path.starts_with("/o")
-            {
-                self.sequential.push(path.to_owned());
-            }
+            let rest = line.split_once(" path=").map(|(_, rest)| rest);
+            let path = rest.and_then(|rest| rest.split_whitespace().next());
+            self.sequential.extend(
+                path.filter(|path| path.starts_with("/o"))
+                    .filter(|path| path.ends_with(|c: char| c.is_ascii_digit()))
+                    .map(str::to_owned),
+            );
         }
         let excess = self.sequential.len().saturating_sub(40);
         self.sequential.drain(..excess);

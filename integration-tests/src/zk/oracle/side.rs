@@ -253,9 +253,10 @@ impl Side {
     fn barrier(&mut self, seen: &mut Vec<String>) {
         let ping = frame(xid::PING, OpCode::Ping.code(), &[]);
         for slot in 0..self.slots.len() {
-            if let Some(conn) = self.slots[slot].conn.as_mut()
-                && !drain(conn, &ping, &mut self.canon, &format!("[{slot}]"), seen)
-            {
+            let Some(conn) = self.slots[slot].conn.as_mut() else {
+                continue;
+            };
+            if !drain(conn, &ping, &mut self.canon, &format!("[{slot}]"), seen) {
                 self.slots[slot].conn = None;
             }
         }

@@ -3,7 +3,7 @@
 //! for one. Sends nothing itself and reads no clock.
 //!
 //! Where it differs from Java on purpose: a round is decided without waiting for better votes when
-//! none can come, all other voters having voted alike or being out of reach; the decision is told to
+//! none can come, all other voters having voted alike or having just gone down; the decision is told to
 //! the voters, so that no vote of before stays on its way to a server that was away; the interval
 //! between notifications does not start over with each message that comes in.
 
@@ -73,6 +73,8 @@ pub struct Election {
     state: PeerState,
     looking: Option<Looking>,
     out_of_reach: BTreeSet<i64>,
+    /// who has sent anything since this server started
+    heard: BTreeSet<i64>,
     strangers: BTreeMap<i64, (u64, Notification)>,
 }
 
@@ -108,6 +110,7 @@ impl Election {
             state: PeerState::Looking,
             looking: None,
             out_of_reach: BTreeSet::new(),
+            heard: BTreeSet::new(),
             strangers: BTreeMap::new(),
         }
     }
@@ -168,7 +171,7 @@ impl Election {
     }
 
     /// The network knows that a server does not run (its host refuses connections), or has a new
-    /// connection with it.
+    /// connection with it. One that goes down is not waited for.
     pub fn out_of_reach(&mut self, server: i64, gone: bool, now: Now, out: &mut Vec<Effect>) {
         if gone {
             self.out_of_reach.insert(server);
@@ -224,6 +227,7 @@ impl Election {
         if !self.is_voter(from) {
             return self.answer_stranger(from, now, out);
         }
+        self.heard.insert(from);
         let asks = notification.state == PeerState::Looking;
         if self.looking.is_none() {
             if asks {
@@ -333,7 +337,9 @@ impl Election {
         if !self.is_quorum(&agree) {
             return;
         }
-        let settled = |id: &i64| agree.contains(id) || self.out_of_reach.contains(id);
+        // One that was never heard of is starting, likely; others would wait for it.
+        let down = |id: &i64| self.out_of_reach.contains(id) && self.heard.contains(id);
+        let settled = |id: &i64| agree.contains(id) || down(id);
         if self.voters().iter().all(settled) {
             return self.decide(self.vote, out);
         }

@@ -38,7 +38,7 @@ fn a_later_epoch_counts_before_a_longer_log() {
 }
 
 #[test]
-fn two_of_three_wait_for_the_third_unless_it_is_known_to_be_down() {
+fn two_of_three_wait_for_a_third_that_was_never_heard_of() {
     let mut table = Table::new(voters(1..=3));
     table.start(1, 1, 1);
     table.start(2, 1, 1);
@@ -52,7 +52,7 @@ fn two_of_three_wait_for_the_third_unless_it_is_known_to_be_down() {
     for id in [1, 2] {
         table.with(id, |e, now, out| e.out_of_reach(3, true, now, out));
     }
-    assert!(table.decide(1000) < 10);
+    assert!(table.decide(1000) >= 200, "it may be starting");
     assert_eq!(table.leader(), 2);
 }
 

@@ -4,6 +4,7 @@
 //! ```text
 //! zoo.cfg                     names the file in use: dynamicConfigFile=...
 //! zoo.cfg.dynamic.VERSION     the configuration in use
+//! zoo.cfg.bak                 what the operator wrote, where zoo.cfg itself listed the servers
 //! zoo.cfg.dynamic.next        one that was proposed and is not in use yet, with its version
 //! ```
 //! Every file is written beside and renamed: it is whole whenever it is there.
@@ -34,6 +35,12 @@ impl DynamicFiles {
     /// `zoo.cfg.dynamic.next`
     pub fn next(config: &Path) -> PathBuf {
         beside(config, ".dynamic.next")
+    }
+
+    /// Keeps zoo.cfg as the operator wrote it, before a reconfiguration moves the servers out of it.
+    pub fn backup(&self) -> io::Result<()> {
+        let text = std::fs::read_to_string(&self.config)?;
+        replace(&beside(&self.config, ".bak"), &text)
     }
 
     /// A configuration was proposed.
@@ -136,6 +143,8 @@ mod tests {
         let files = DynamicFiles::new(config.clone(), 1);
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
 
+        files.backup().unwrap();
+        assert_eq!(read("zoo.cfg.bak"), text);
         files.seen(&quorum("100000003")).unwrap();
         assert!(read("zoo.cfg.dynamic.next").ends_with("2181\nversion=100000003"));
 

@@ -49,6 +49,8 @@ pub struct Ensemble {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Members {
     pub quorum: QuorumConfig,
+    /// zoo.cfg itself lists them
+    pub in_config: bool,
     /// This server is one of several (Java: `isDistributed`).
     pub distributed: bool,
     /// proposed when this server last ran, and not in use
@@ -98,6 +100,7 @@ pub(super) fn members(set: &mut Resolved, files: &MemberFiles<'_>) -> Result<Mem
     };
     Ok(Members {
         quorum,
+        in_config: files.dynamic.is_none(),
         distributed,
         last_seen,
     })

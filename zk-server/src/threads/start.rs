@@ -74,11 +74,7 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         Arc::new(Core::new(server, clock, queue.clone()))
     };
     let settings = LogSettings {
-        dynamic: origin
-            .file
-            .filter(|_| config.core.reconfig_enabled)
-            .zip(config.server_id)
-            .map(|(file, me)| DynamicFiles::new(file, me)),
+        dynamic: dynamic_files(&config, origin.file),
         retain: usize::try_from(config.files.retain).unwrap_or(3),
     };
     let log = LogThread::start(worker, core.clone(), queue.clone(), settings)
@@ -109,6 +105,26 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         log,
         _folders: folders,
     })
+}
+
+/// The files that a reconfiguration writes.
+fn dynamic_files(config: &Config, file: Option<PathBuf>) -> Option<DynamicFiles> {
+    let members = &config.members;
+    let (file, me) = file.zip(config.server_id)?;
+    if !members.distributed || !config.core.reconfig_enabled {
+        return None;
+    }
+    let files = DynamicFiles::new(file, me);
+    if members.in_config {
+        if let Err(error) = files.backup() {
+            tracing::warn!(
+                target: STARTUP,
+                "zoo.cfg cannot be copied to zoo.cfg.bak: {error}: make its folder writable for this \
+                 server, or no reconfiguration is kept over a restart"
+            );
+        }
+    }
+    Some(files)
 }
 
 /// Java's `ZooTrace` begins with these categories.

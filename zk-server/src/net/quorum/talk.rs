@@ -25,6 +25,8 @@ use crate::threads::core::Core;
 
 /// Bytes read by one call.
 const READ: usize = 64 << 10;
+/// What is worth a call.
+const LEAST_ROOM: usize = 4 << 10;
 /// A piece of a snapshot, and how many wait for the socket.
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
@@ -155,7 +157,7 @@ impl<'a> Talk<'a> {
                 self.packets()?;
                 continue;
             }
-            self.buf.reserve(READ);
+            self.make_room();
             tokio::select! {
                 biased;
                 read = self.read.read_buf(&mut self.buf), if !self.at_snapshot => match read {
@@ -166,6 +168,14 @@ impl<'a> Talk<'a> {
                 () = writable(self.link), if write => self.link.flush_more(),
                 () = self.link.wake.notified() => {}
             }
+        }
+    }
+
+    /// Packets keep the memory that they were read into, and some live long (the last committed
+    /// transactions): what is left of it is used up before more is taken.
+    fn make_room(&mut self) {
+        if self.buf.capacity() - self.buf.len() < LEAST_ROOM {
+            self.buf.reserve(READ);
         }
     }
 

@@ -205,6 +205,13 @@ impl Ensemble {
         path
     }
 
+    /// The line by which a member joins: `server.N=host:port:port:role;host:port`.
+    pub fn joins_as(&self, id: usize, role: &str) -> String {
+        let member = self.member(id);
+        let (host, [client, quorum, election]) = (member.host, member.ports);
+        format!("server.{id}={host}:{quorum}:{election}:{role};{host}:{client}")
+    }
+
     /// Starts a server in the member's folder and does not wait for it.
     #[track_caller]
     pub fn start(&mut self, id: usize, kind: Kind) {

@@ -3,6 +3,7 @@
 //! ```text
 //! zk-sim --seeds 2000             seeds 0 to 1999
 //! zk-sim --first 17 --trace       one seed, with all that happens
+//! zk-sim --seeds 0 --scenarios 10 every known bug's situation, ten seeds of each
 //! zk-sim --minutes 60             for an hour, from a seed of the clock on
 //! ```
 //! Exit code 1: a seed has failed (it is printed), or something was never exercised.
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use integration_tests::sim::ensemble::{Coverage, Plan, World};
+use integration_tests::sim::ensemble::{Coverage, Plan, SCENARIOS, Scenario, World};
 
 #[derive(Debug, Parser)]
 #[command(name = "zk-sim", about = "Simulates ZooKeeper ensembles with faults")]
@@ -29,6 +30,12 @@ struct Args {
     /// How many seeds
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// How many seeds of each scenario
+    #[arg(long, default_value_t = 0)]
+    scenarios: u64,
+    /// Only the scenario of this name, or of this ZOOKEEPER issue
+    #[arg(long)]
+    scenario: Option<String>,
     /// Go on for so many minutes instead
     #[arg(long)]
     minutes: Option<u64>,
@@ -62,6 +69,13 @@ fn main() -> ExitCode {
         (None, None) => 0,
         (None, Some(_)) => integration_tests::rng::seed() % 1_000_000_000_000,
     };
+    let wanted = |scenario: &&Scenario| match &args.scenario {
+        None => true,
+        Some(text) => {
+            scenario.name == text || scenario.issues.iter().any(|n| n.to_string() == *text)
+        }
+    };
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
     let until = args.minutes.map(|m| begun + Duration::from_secs(m * 60));
     let next = AtomicU64::new(0);
     let found = Mutex::new(Found::default());
@@ -70,14 +84,10 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    let over = match until {
-                        Some(until) => Instant::now() >= until,
-                        None => n >= args.seeds,
-                    };
-                    if over {
+                    let Some((seed, scenario)) = nth(n, &args, &scenarios, until) else {
                         return;
-                    }
-                    one(first + n, &args, &found);
+                    };
+                    one(first + seed, scenario, &args, &found);
                 }
             });
         }
@@ -104,12 +114,41 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(seed: u64, args: &Args, found: &Mutex<Found>) {
-    let mut world = World::new(Plan::random(seed));
+/// The n-th run: seeds first, then the scenarios; in turns when there is no end.
+fn nth<'s>(
+    n: u64,
+    args: &Args,
+    scenarios: &[&'s Scenario],
+    until: Option<Instant>,
+) -> Option<(u64, Option<&'s Scenario>)> {
+    let count = scenarios.len() as u64;
+    let of = |n: u64| scenarios.get((n % count.max(1)) as usize).copied();
+    if let Some(until) = until {
+        let scenario = if n % 4 == 3 { of(n / 4) } else { None };
+        return (Instant::now() < until).then_some((n, scenario));
+    }
+    if n < args.seeds {
+        return Some((n, None));
+    }
+    let n = n - args.seeds;
+    (n < args.scenarios * count).then(|| (n / count, of(n)))
+}
+
+fn one(seed: u64, scenario: Option<&Scenario>, args: &Args, found: &Mutex<Found>) {
+    let plan = match scenario {
+        Some(scenario) => scenario.plan(seed),
+        None => Plan::random(seed),
+    };
+    let mut world = World::new(plan);
     world.trace = args.trace;
     let result = world.run();
     if args.fingerprints {
         println!("{seed} {:016x}", world.fingerprint());
+    }
+    if let Some(scenario) = scenario {
+        if scenario.has_happened(&world.coverage) {
+            world.coverage.scenario(scenario.name);
+        }
     }
     let mut found = found
         .lock()
@@ -120,7 +159,11 @@ fn one(seed: u64, args: &Args, found: &Mutex<Found>) {
     found.histories.1 += history.reads;
     found.histories.2 += history.watches;
     if let Err(failure) = result {
+        let failure = match scenario {
+            Some(scenario) => format!("scenario \"{}\": {failure}", scenario.name),
+            None => failure.to_string(),
+        };
         println!("FAILED {failure}");
-        found.failures.push(failure.to_string());
+        found.failures.push(failure);
     }
 }

@@ -12,7 +12,7 @@ use proto::zk::response::ConnectResponse;
 use zk_server::core::io::{ConnId, Input};
 use zk_server::peer::PeerInput;
 
-use crate::zk::oracle::Request;
+use crate::zk::oracle::{Acls, Request};
 use crate::zk::{frame, plain_connect};
 
 use super::history::{EXPIRY_IS_REAL, History, Pending, SessionView, WatchKind};
@@ -439,6 +439,10 @@ impl World {
         let data = format!("client {index} operation {n}").into_bytes();
         let watch = self.rng.chance(50);
         let version = -1;
+        // All of them let everybody read and write.
+        let acl = *self
+            .rng
+            .pick(&[Acls::Open, Acls::Open, Acls::NoAdmin, Acls::Duplicates]);
         match self.rng.below(100) {
             0..25 => Operation::Set {
                 path,
@@ -449,6 +453,7 @@ impl World {
                 path,
                 data,
                 mode: CreateMode::Persistent,
+                acl,
             },
             40..46 => Operation::Delete { path, version },
             46..52 => {
@@ -457,6 +462,7 @@ impl World {
                     path,
                     data,
                     mode: CreateMode::PersistentSequential,
+                    acl,
                 }
             }
             52..59 => {
@@ -465,6 +471,7 @@ impl World {
                     path,
                     data,
                     mode: CreateMode::Ephemeral,
+                    acl,
                 }
             }
             59..63 => {

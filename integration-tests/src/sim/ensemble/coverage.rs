@@ -6,6 +6,7 @@ use std::fmt;
 use super::faults::Kind;
 use super::history::PROPERTIES;
 use super::invariants::INVARIANTS;
+use super::scenarios::SCENARIOS;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -13,6 +14,8 @@ pub struct Coverage {
     pub checks: BTreeMap<&'static str, u64>,
     /// things that happened: elections, snapshots sent, transactions cut off
     pub happened: BTreeMap<&'static str, u64>,
+    /// runs of scenarios that were what they are meant to be
+    pub scenarios: BTreeMap<&'static str, u64>,
     pub simulated_us: u64,
     pub runs: u64,
 }
@@ -30,11 +33,16 @@ impl Coverage {
         *self.happened.entry(what).or_default() += 1;
     }
 
+    pub fn scenario(&mut self, name: &'static str) {
+        *self.scenarios.entry(name).or_default() += 1;
+    }
+
     pub fn add(&mut self, other: &Self) {
         for (into, from) in [
             (&mut self.faults, &other.faults),
             (&mut self.checks, &other.checks),
             (&mut self.happened, &other.happened),
+            (&mut self.scenarios, &other.scenarios),
         ] {
             for (name, count) in from {
                 *into.entry(name).or_default() += count;
@@ -53,7 +61,13 @@ impl Coverage {
         let checks = checks.filter(|name| !self.checks.contains_key(name));
         let happened = HAPPENINGS.iter().copied();
         let happened = happened.filter(|name| !self.happened.contains_key(name));
-        faults.chain(checks).chain(happened).collect()
+        let scenarios = SCENARIOS.iter().map(|scenario| scenario.name);
+        let scenarios = scenarios.filter(|name| !self.scenarios.contains_key(name));
+        faults
+            .chain(checks)
+            .chain(happened)
+            .chain(scenarios)
+            .collect()
     }
 }
 
@@ -72,6 +86,8 @@ pub const HAPPENINGS: &[&str] = &[
     "links reordered",
     "server refused to start",
     "damaged server refilled",
+    "files purged",
+    "trigger",
 ];
 
 impl fmt::Display for Coverage {
@@ -82,10 +98,11 @@ impl fmt::Display for Coverage {
             ("faults", &self.faults),
             ("checks", &self.checks),
             ("happened", &self.happened),
+            ("scenarios", &self.scenarios),
         ] {
             writeln!(f, "{title}:")?;
             for (name, count) in counts {
-                writeln!(f, "  {name:<34} {count}")?;
+                writeln!(f, "  {name:<58} {count}")?;
             }
         }
         Ok(())

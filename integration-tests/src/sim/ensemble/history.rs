@@ -27,6 +27,8 @@ pub const PROPERTIES: &[&str] = &[
     WATCH_HAS_CAUSE,
     SEQUENTIAL_ONCE,
     EXPIRY_IS_REAL,
+    "EqualTrees",
+    "Heals",
 ];
 pub const LINEARIZABLE_WRITES: &str = "LinearizableWrites";
 pub const SESSION_ORDER: &str = "SessionOrder";

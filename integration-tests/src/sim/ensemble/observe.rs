@@ -1,5 +1,7 @@
 //! Looks at servers as they run and tells the invariants: what was broadcast, taken, delivered, said.
 
+use std::collections::BTreeMap;
+
 use zk_server::core::io::{DiskOrder, Zxid};
 use zk_server::peer::{PeerEvent, ZabState};
 use zk_server::tree::Database;
@@ -101,6 +103,7 @@ impl World {
         let node = index as i64 + 1;
         let owed = self.servers[index].owed;
         let seen = if zxid & 0xffff_ffff == 0 {
+            self.reached(Point::AckedLeader, index);
             let epoch = zxid >> 32;
             Seen::AckedLeader {
                 node,
@@ -259,6 +262,7 @@ impl World {
                 );
             }
         }
+        self.compare_trees();
         for index in 0..self.clients.len() {
             let client = &self.clients[index];
             if client.last_write < self.plan.heal_at + HEALS_WITHIN {
@@ -268,6 +272,65 @@ impl World {
                 );
             }
         }
+    }
+}
+
+impl World {
+    /// Digests leave the access control lists out; and the trees are few.
+    fn compare_trees(&mut self) {
+        let mut first: Option<(i64, Vec<String>)> = None;
+        for index in 0..self.servers.len() {
+            let server = &self.servers[index];
+            let Some(db) = server.live.as_ref().and_then(|live| live.peer.database()) else {
+                continue;
+            };
+            let (node, tree) = (server.id(), describe(db));
+            let result = match &first {
+                None => Ok(()),
+                Some((other, theirs)) => same_trees(*other, theirs, node, &tree),
+            };
+            first.get_or_insert((node, tree));
+            self.judge([("EqualTrees", result)]);
+        }
+    }
+}
+
+/// Every session and every znode with all that belongs to it, as lines.
+fn describe(db: &Database) -> Vec<String> {
+    let image = db.image();
+    let mut acls: BTreeMap<i64, String> = BTreeMap::new();
+    image.0.acls(&mut |key, acl| {
+        acls.insert(key, format!("{acl:?}"));
+    });
+    let mut lines = Vec::new();
+    image
+        .0
+        .sessions(&mut |id, timeout| lines.push(format!("session 0x{id:x} {timeout}")));
+    image.0.nodes(&mut |mut node| {
+        // Every server writes this one by itself when it starts.
+        if node.path == "/zookeeper/config" {
+            node.stat.mtime = 0;
+        }
+        let acl = acls.get(&node.acl).map_or("open", String::as_str);
+        lines.push(format!(
+            "{} {:?} {acl} {:?}",
+            node.path, node.data, node.stat
+        ));
+    });
+    lines.sort_unstable();
+    lines
+}
+
+fn same_trees(a: i64, ours: &[String], b: i64, theirs: &[String]) -> Result<(), String> {
+    let differing = ours.iter().zip(theirs).find(|(x, y)| x != y);
+    match differing {
+        Some((x, y)) => Err(format!("{a} has {x}; {b} has {y}")),
+        None if ours.len() != theirs.len() => Err(format!(
+            "{a} has {} entries, {b} {}",
+            ours.len(),
+            theirs.len()
+        )),
+        None => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ pub enum Operation {
         path: String,
         data: Vec<u8>,
         mode: CreateMode,
+        acl: Acls,
     },
     Set {
         path: String,
@@ -58,9 +59,12 @@ impl Operation {
 
     pub fn request(&self) -> Request {
         match self {
-            Self::Create { path, data, mode } => {
-                Request::create(OpCode::Create, path, Some(data), Acls::Open, mode.flag())
-            }
+            Self::Create {
+                path,
+                data,
+                mode,
+                acl,
+            } => Request::create(OpCode::Create, path, Some(data), *acl, mode.flag()),
             Self::Set {
                 path,
                 data,

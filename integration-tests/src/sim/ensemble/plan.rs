@@ -29,6 +29,8 @@ pub struct Plan {
     pub triggers: Vec<Trigger>,
     /// `readonlymode.enabled`
     pub read_only: bool,
+    /// old snapshots and logs are removed after each snapshot
+    pub purges: bool,
     /// no fault later than this
     pub heal_at: u64,
     /// clients ask for nothing more
@@ -61,6 +63,7 @@ impl Plan {
             plan.triggers.push(Trigger::random(&mut rng));
         }
         plan.read_only = rng.chance(20);
+        plan.purges = rng.chance(30);
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
@@ -82,6 +85,7 @@ impl Plan {
             faults: Vec::new(),
             triggers: Vec::new(),
             read_only: false,
+            purges: false,
             heal_at: 42 * SECOND,
             quiet_at: 54 * SECOND,
             end_at: 60 * SECOND,

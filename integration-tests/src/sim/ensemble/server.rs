@@ -583,7 +583,25 @@ impl World {
                 return self.disk_failed(index);
             }
         }
+        let written = matches!(done, DiskDone::SnapshotDone { ok: true, .. });
+        if self.plan.purges && written {
+            self.purge(index);
+        }
         self.input(index, life, PeerInput::Disk(done));
+    }
+
+    fn purge(&mut self, index: usize) {
+        let Some(live) = &self.servers[index].live else {
+            return;
+        };
+        let mut removed = 0;
+        let result = live.worker.store().purge(3, &mut |_| removed += 1);
+        if removed > 0 {
+            self.coverage.happened("files purged");
+        }
+        if result.is_err() && !self.servers[index].disk.powered() {
+            self.disk_failed(index);
+        }
     }
 
     /// A failed disk operation ends the process.

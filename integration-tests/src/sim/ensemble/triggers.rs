@@ -16,6 +16,8 @@ use super::world::{Event, World};
 pub enum Point {
     Sent(PacketType),
     SnapshotSent,
+    /// a learner has acknowledged NEWLEADER
+    AckedLeader,
     /// ordered of the files
     AcceptedEpoch,
     CurrentEpoch,
@@ -69,6 +71,7 @@ const POINTS: &[Point] = &[
     Point::Sent(PacketType::Commit),
     Point::Sent(PacketType::Proposal),
     Point::SnapshotSent,
+    Point::AckedLeader,
     Point::AcceptedEpoch,
     Point::CurrentEpoch,
     Point::Truncate,

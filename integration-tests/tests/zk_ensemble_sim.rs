@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use integration_tests::rng::seed;
-use integration_tests::sim::ensemble::{Coverage, Plan, World};
+use integration_tests::sim::ensemble::{Coverage, Plan, SCENARIOS, World};
 
 const SEEDS: u64 = 20;
 
@@ -39,6 +39,21 @@ fn faults_of_all_kinds_break_nothing() {
     println!("{coverage}");
     assert!(coverage.faults.values().sum::<u64>() >= 20 * SEEDS);
     assert_eq!(coverage.simulated_us, SEEDS * 60_000_000);
+}
+
+#[test]
+fn every_known_bug_has_its_situation_and_breaks_nothing() {
+    for scenario in SCENARIOS {
+        let mut coverage = Coverage::default();
+        for seed in 0..3 {
+            coverage.add(&run(scenario.plan(seed)));
+        }
+        assert!(
+            scenario.has_happened(&coverage),
+            "{}: {coverage}",
+            scenario.name
+        );
+    }
 }
 
 /// In other processes, where nothing is at the same addresses.

@@ -18,8 +18,6 @@ pub enum Mutant {
     MissProposalsInSync,
     /// votes are ordered by server id alone (1154)
     VoteById,
-    /// TRUNC leaves a transaction too many (1156)
-    TruncateTooLittle,
     /// half of the voters are a quorum
     HalfIsQuorum,
     /// a follower serves what is proposed, not what is committed (4394)

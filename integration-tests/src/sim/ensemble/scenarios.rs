@@ -87,6 +87,18 @@ fn by_snapshot(plan: &mut Plan) {
     plan.snapshot_size_factor = -1.0;
 }
 
+/// Servers log what no quorum does, and then have to give it up: slow disks, broken links, leaders
+/// that are cut off.
+fn uncommitted_tails(plan: &mut Plan, rng: &mut Rng) {
+    plan.sync_limit = 10;
+    often(plan, rng, Kind::SlowDisk, 2 * SECOND);
+    often(plan, rng, Kind::SlowDisk, 2 * SECOND);
+    for _ in 0..3 {
+        often(plan, rng, Kind::LinkLoss, 0);
+    }
+    often(plan, rng, Kind::LeaderCut, SECOND);
+}
+
 const DIFF: &str = "learner synchronised by DIFF";
 const SNAP: &str = "learner synchronised by SNAP";
 const TRUNC: &str = "learner synchronised by TRUNC";
@@ -139,8 +151,7 @@ pub const SCENARIOS: &[Scenario] = &[
         build: |plan, rng| {
             always(plan, rng, Point::Truncate, |_| Action::LinksBreak);
             plan.triggers.iter_mut().for_each(|t| t.after_us = 0);
-            often(plan, rng, Kind::LeaderCut, 2 * SECOND);
-            often(plan, rng, Kind::SlowDisk, 3 * SECOND);
+            uncommitted_tails(plan, rng);
         },
     },
     Scenario {
@@ -157,7 +168,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "a leader alone has logged what nobody else has",
         issues: &[2845],
         premise: &[TRUNC],
-        build: |plan, rng| often(plan, rng, Kind::LeaderCut, 2 * SECOND),
+        build: uncommitted_tails,
     },
     Scenario {
         name: "writes go on during SNAP",
@@ -208,7 +219,7 @@ pub const SCENARIOS: &[Scenario] = &[
             for trigger in &mut plan.triggers {
                 trigger.after_us = 100 * MS + rng.next_u64() % (300 * MS);
             }
-            often(plan, rng, Kind::LeaderCut, 2 * SECOND);
+            uncommitted_tails(plan, rng);
         },
     },
     Scenario {
@@ -217,7 +228,7 @@ pub const SCENARIOS: &[Scenario] = &[
         premise: &["trigger", TRUNC],
         build: |plan, rng| {
             always(plan, rng, Point::Truncate, |_| Action::DiskFull);
-            often(plan, rng, Kind::LeaderCut, 2 * SECOND);
+            uncommitted_tails(plan, rng);
         },
     },
     Scenario {
@@ -228,7 +239,7 @@ pub const SCENARIOS: &[Scenario] = &[
             always(plan, rng, Point::Truncate, |rng| {
                 Action::PowerCutAtWrite(1 + rng.next_u64() % 12)
             });
-            often(plan, rng, Kind::LeaderCut, 2 * SECOND);
+            uncommitted_tails(plan, rng);
         },
     },
     Scenario {

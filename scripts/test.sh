@@ -26,6 +26,8 @@ stages='fmt 1 source format
 clippy 8 lints and layer rules
 unit 10 unit, property and golden tests of the crates
 build 10 the programs as shipped
+simulation 6 2,000 ensembles of 60 simulated seconds, all with faults, and the known bugs'"'"' scenarios
+mutants 5 known bugs, compiled in: each is found
 integration 20 real processes against Apache'"'"'s
 kazoo 8 kazoo'"'"'s own tests against three zk-servers
 go-zookeeper 3 go-zookeeper'"'"'s own tests against one and three zk-servers
@@ -35,6 +37,14 @@ stage_fmt() { cargo fmt --all --check; }
 stage_clippy() { cargo clippy --workspace --all-targets --quiet -- -D warnings; }
 stage_unit() { cargo test --workspace --exclude integration-tests --no-fail-fast; }
 stage_build() { cargo build --release --workspace --bins; }
+# A fault or an invariant that was never exercised fails it, as an error does.
+stage_simulation() {
+  cargo build --release --quiet -p integration-tests --bin zk-sim &&
+    "$target/release/zk-sim" --first "${TEST_SEED:-0}" --seeds 2000 --scenarios 10 --all --jobs "$threads"
+}
+stage_mutants() {
+  cargo test -p integration-tests --features mutants --test zk_ensemble_mutants --no-fail-fast -- --test-threads="$threads"
+}
 stage_integration() {
   TEST_BIN_DIR=$target/release cargo test -p integration-tests --no-fail-fast -- --test-threads="$threads"
 }

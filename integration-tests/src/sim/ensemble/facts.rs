@@ -89,6 +89,8 @@ pub struct Facts {
     pub epochs: BTreeMap<i64, i64>,
     /// the last write that a client was told of
     pub acknowledged: i64,
+    /// the same by epoch
+    pub acknowledged_in: BTreeMap<i64, i64>,
     pub model: Model,
     pub view: Option<View>,
 }
@@ -138,6 +140,12 @@ impl Facts {
 
     pub fn last_committed(&self) -> i64 {
         self.committed.last().copied().unwrap_or(0)
+    }
+
+    /// Of the epochs before this one.
+    pub fn last_committed_before(&self, epoch: i64) -> i64 {
+        let n = self.committed.partition_point(|&zxid| zxid >> 32 < epoch);
+        n.checked_sub(1).map_or(0, |last| self.committed[last])
     }
 
     pub fn is_committed(&self, zxid: i64) -> bool {

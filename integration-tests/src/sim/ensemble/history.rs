@@ -249,6 +249,8 @@ impl History {
         }
         view.last_write = zxid;
         facts.acknowledged = facts.acknowledged.max(zxid);
+        let last = facts.acknowledged_in.entry(zxid >> 32).or_default();
+        *last = zxid.max(*last);
         if let Operation::Create { mode, path, .. } = &pending.operation {
             if mode.is_sequential() && header.err == 0 {
                 judged.push((SEQUENTIAL_ONCE, self.sequential(path, *mode, body)));

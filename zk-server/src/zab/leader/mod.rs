@@ -239,6 +239,13 @@ impl Leader {
             return;
         };
         self.pending_syncs.retain(|&(_, waiting)| waiting != link);
+        // One that has gone may follow a later leader by the time that this one's own disk is ready.
+        if let Some(server) = learner.server.filter(|_| self.phase == Phase::Establishing) {
+            let mut others = self.learners.values();
+            if !others.any(|other| other.server == Some(server) && other.stage == Stage::Synced) {
+                self.established.remove(&server);
+            }
+        }
         out.push(Effect::Say(Event::LearnerClosed {
             server: learner.server,
             peer: learner.peer,

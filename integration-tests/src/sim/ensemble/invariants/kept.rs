@@ -1,13 +1,16 @@
-//! Acknowledged means kept: a write that a client was told of is in the history of every later leader,
-//! and at the end on every server.
+//! Acknowledged means kept: a write that a client was told of is in the history of every leader of a later
+//! epoch, and at the end on every server.
 
 use super::{Facts, Seen, Verdict};
 
 pub(super) fn check(facts: &Facts, seen: &Seen) -> Verdict {
-    let (Seen::Established { node, zxid, .. } | Seen::Settled { node, zxid, .. }) = *seen else {
-        return Verdict::Silent;
+    let (node, zxid, before) = match *seen {
+        Seen::Established { node, zxid, epoch } => (node, zxid, epoch),
+        Seen::Settled { node, zxid, .. } => (node, zxid, i64::MAX),
+        _ => return Verdict::Silent,
     };
-    let told = facts.acknowledged;
+    let told = facts.acknowledged_in.range(..before).next_back();
+    let told = told.map_or(0, |(_, &last)| last);
     if told == 0 {
         return Verdict::Silent;
     }

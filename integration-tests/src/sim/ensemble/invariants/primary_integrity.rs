@@ -7,8 +7,8 @@ pub(super) fn check(facts: &Facts, seen: &Seen) -> Verdict {
     let Seen::Established { node, epoch, zxid } = *seen else {
         return Verdict::Silent;
     };
-    let last = facts.last_committed();
-    if last >> 32 < epoch && facts.holds(zxid, last) {
+    let last = facts.last_committed_before(epoch);
+    if facts.holds(zxid, last) {
         Verdict::Holds
     } else {
         Verdict::Broken(format!(

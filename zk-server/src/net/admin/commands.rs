@@ -176,7 +176,14 @@ fn dirs(_: &Request, net: &Net) -> Body {
 fn dump(_: &Request, net: &Net) -> Body {
     let (expiry, ephemerals) = net
         .core
-        .with(|server| (server.sessions_by_expiry(), server.ephemerals()))
+        .with(|server| {
+            // learners do not know it of global sessions
+            let expiry = match server.mode() {
+                Mode::Following | Mode::Observing => Default::default(),
+                _ => server.sessions_by_expiry(),
+            };
+            (expiry, server.ephemerals())
+        })
         .unwrap_or_default();
     let expiry: Body = expiry
         .into_iter()

@@ -8,6 +8,7 @@ use driver::local_time::LocalTime;
 use crate::config::Role;
 use crate::core::Server;
 use crate::core::inspect::ConnInfo;
+use crate::core::io::Mode;
 use crate::net::monitor::{self, Member, Value};
 use crate::net::{Net, environment};
 
@@ -123,19 +124,7 @@ pub(super) fn dump(net: &Net) -> String {
     let now = net.core.now();
     let mut out = "SessionTracker dump:\n".to_owned();
     net.core.with(|server| {
-        let sets = server.sessions_by_expiry();
-        put!(
-            out,
-            "Session Sets ({})/({}):\n",
-            sets.len(),
-            server.session_count()
-        );
-        for (at_ms, sessions) in sets {
-            expiry_line(sessions.len(), at_ms, now, &mut out);
-            for session in sessions {
-                put!(out, "\t0x{session:x}\n");
-            }
-        }
+        sessions(server, now, &mut out);
         let ephemerals = server.ephemerals();
         put!(
             out,
@@ -151,6 +140,51 @@ pub(super) fn dump(net: &Net) -> String {
         connections(server, now, net, &mut out);
     });
     out
+}
+
+/// A learner knows when its local sessions expire; of the others only what is in the database.
+fn sessions(server: &Server, now: crate::core::io::Now, out: &mut String) {
+    let global = server.database().sessions();
+    let learner = matches!(server.mode(), Mode::Following | Mode::Observing);
+    let mut sets = server.sessions_by_expiry();
+    if server.settings().local_sessions {
+        let mut local = sets.clone();
+        for sessions in local.values_mut() {
+            sessions.retain(|id| !global.contains_key(id));
+        }
+        local.retain(|_, sessions| !sessions.is_empty());
+        for sessions in sets.values_mut() {
+            sessions.retain(|id| global.contains_key(id));
+        }
+        sets.retain(|_, sessions| !sessions.is_empty());
+        out.push_str("Local ");
+        session_sets(local, now, out);
+        if !learner {
+            out.push_str("Global ");
+        }
+    }
+    if !learner {
+        return session_sets(sets, now, out);
+    }
+    put!(out, "Global Sessions({}):\n", global.len());
+    for (session, timeout) in global {
+        put!(out, "0x{session:x}\t{timeout}ms\n");
+    }
+}
+
+fn session_sets(
+    sets: std::collections::BTreeMap<u64, Vec<i64>>,
+    now: crate::core::io::Now,
+    out: &mut String,
+) {
+    let count: usize = sets.values().map(Vec::len).sum();
+    put!(out, "Session Sets ({})/({count}):\n", sets.len());
+    for (at_ms, sessions) in sets {
+        expiry_line(sessions.len(), at_ms, now, out);
+        for session in sessions {
+            put!(out, "\t0x{session:x}\n");
+        }
+    }
 }
 
 fn expiry_line(count: usize, at_ms: u64, now: crate::core::io::Now, out: &mut String) {

@@ -132,7 +132,8 @@ impl Election {
 
     /// Begins a new round.
     pub fn look(&mut self, basis: Basis, now: Now, out: &mut Vec<Effect>) {
-        self.round += 1;
+        // Others can tell of any round; Java begins anew after the last one, too.
+        self.round = self.round.wrapping_add(1);
         self.state = PeerState::Looking;
         let own = self.own_vote(basis);
         self.vote = own;

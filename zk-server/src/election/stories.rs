@@ -351,3 +351,33 @@ fn a_designated_leader_needs_no_election() {
     table.decide(1000);
     assert_eq!(table.leader(), 2, "who comes late finds it all the same");
 }
+
+#[test]
+fn rounds_go_on_after_the_last_number() {
+    let mut table = Table::new(voters(1..=3));
+    for id in 1..=3 {
+        table.start(id, 1, 1);
+    }
+    table.decide(1000);
+    for id in 1..=2 {
+        table.look(id);
+    }
+    let last = Notification {
+        state: PeerState::Looking,
+        leader: 1,
+        zxid: 0,
+        round: i64::MAX,
+        peer_epoch: 0,
+        version: 2,
+        config: Bytes::new(),
+    };
+    table.with(2, |e, now, out| e.notification(1, &last, now, out));
+    for _ in 0..3 {
+        table.run_for(1000);
+        for id in 1..=3 {
+            table.look(id);
+        }
+        table.decide(1000);
+        assert_eq!(table.leader(), 3);
+    }
+}

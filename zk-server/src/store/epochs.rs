@@ -26,6 +26,9 @@ impl Epoch {
     }
 }
 
+/// A zxid has 31 bits for its epoch. With any other a server could neither lead nor follow.
+const POSSIBLE: std::ops::RangeInclusive<i64> = 0..=i32::MAX as i64;
+
 /// `None` when the file is not there.
 pub fn read(disk: &dyn Disk, dir: &Path, epoch: Epoch) -> Result<Option<i64>, StoreError> {
     read_file(disk, dir.join(epoch.file_name()))
@@ -55,8 +58,8 @@ fn read_file(disk: &dyn Disk, path: PathBuf) -> Result<Option<i64>, StoreError> 
     };
     let text = String::from_utf8_lossy(&bytes);
     match text.lines().next().unwrap_or_default().trim().parse() {
-        Ok(epoch) => Ok(Some(epoch)),
-        Err(_) => Err(StoreError::BadEpoch {
+        Ok(epoch) if POSSIBLE.contains(&epoch) => Ok(Some(epoch)),
+        _ => Err(StoreError::BadEpoch {
             text: text.into_owned(),
             path,
         }),
@@ -202,8 +205,10 @@ mod tests {
         // Java's println and printf forms
         std::fs::write(dir.path().join("currentEpoch"), "12\n").unwrap();
         assert_eq!(get().unwrap(), Some(12));
-        std::fs::write(dir.path().join("currentEpoch"), "").unwrap();
-        assert!(matches!(get(), Err(StoreError::BadEpoch { .. })));
+        for text in ["", "twelve", "-5", "2147483648", "99999999999999999999"] {
+            std::fs::write(dir.path().join("currentEpoch"), text).unwrap();
+            assert!(matches!(get(), Err(StoreError::BadEpoch { .. })), "{text}");
+        }
     }
 
     fn found(dir: &Path, last: i64) -> Result<(i64, i64), StoreError> {

@@ -101,10 +101,14 @@ fn report_zab(event: &zab::Event, name: &dyn Fn(i64) -> String) {
             "Unexpected exception, tries={dials}, connecting to the leader, {}: {reason}",
             name(*leader)
         ),
-        zab::Event::Receiving { leader, sync, zxid } => tracing::info!(
-            "Getting a {sync:?} from the leader, {}, 0x{zxid:x}",
-            name(*leader)
-        ),
+        zab::Event::Receiving { leader, sync, zxid } => {
+            let what = match sync {
+                zab::event::Sync::Diff => "Getting a diff from the leader",
+                zab::event::Sync::Trunc => "Truncating log to get in sync with the leader",
+                zab::event::Sync::Snap => "Getting a snapshot from leader",
+            };
+            tracing::info!("{what} 0x{zxid:x}: {}", name(*leader));
+        }
     }
 }
 

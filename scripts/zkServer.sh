@@ -168,10 +168,13 @@ status() {
     exit 1
   fi
   echo "Client port found: $client_port. Client address: ${client_address:-localhost}. Client SSL: false."
-  local mode
-  mode=$("$program" --four-letter-word "${client_address:-localhost}" "$client_port" srvr 2> /dev/null | grep Mode)
+  local answer mode
+  answer=$("$program" --four-letter-word "${client_address:-localhost}" "$client_port" srvr 2> /dev/null)
+  mode=$(echo "$answer" | grep Mode)
   if [ -z "$mode" ]; then
     echo "Error contacting service. It is probably not running."
+    # A member without a quorum, or somebody else's port.
+    [ -z "$answer" ] || echo "But it answers: $answer; see the newest lines in $ZOO_LOG_DIR" >&2
     exit 1
   fi
   echo "$mode"

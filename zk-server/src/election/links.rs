@@ -227,10 +227,12 @@ impl Links {
         self.clash(server, remote, &initial, now, out);
         let peer = self.peers.entry(server).or_default();
         peer.said = initial.addresses;
-        peer.reached(server, now, out);
         if server > self.me || server < 0 {
+            peer.reached(server, now, out);
             return self.keep(server, wire, remote, now, out);
         }
+        // It runs; whether it can be reached shows when it is dialled back.
+        peer.back(server, out);
         // The connection that stands may be dead: that server would not dial otherwise.
         out.push(Order::Close { wire });
         if let Some(old) = peer.wire.take() {
@@ -381,6 +383,10 @@ impl Peer {
             )));
         }
         self.failures = 0;
+        self.back(server, out);
+    }
+
+    fn back(&mut self, server: i64, out: &mut Vec<Order>) {
         if std::mem::take(&mut self.gone) {
             out.push(Order::Reach {
                 server,

@@ -167,6 +167,17 @@ impl Ensemble {
         }
     }
 
+    /// The ids of the servers that vote.
+    pub(super) fn voters(&self) -> String {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = view.config().servers.iter().map(|server| server.id);
+        let voters: Vec<String> = servers
+            .filter(|id| view.is_voter(*id))
+            .map(|id| id.to_string())
+            .collect();
+        voters.join(", ")
+    }
+
     /// How log lines name a server.
     pub fn name_of(&self, id: i64) -> String {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);

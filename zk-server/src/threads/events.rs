@@ -29,7 +29,12 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
     match event {
         PeerEvent::Server(event) => report_server(event),
         PeerEvent::Zab(event) => report_zab(event, &name),
-        PeerEvent::Looking => tracing::info!("LOOKING"),
+        PeerEvent::Looking => {
+            let voters = ensemble.map_or_else(String::new, Ensemble::voters);
+            tracing::info!(
+                "LOOKING: clients wait until a quorum of the servers {voters} has elected a leader"
+            );
+        }
         PeerEvent::Leading { took_us } => {
             tracing::info!("LEADING - LEADER ELECTION TOOK - {} MS", ms(took_us));
         }

@@ -84,7 +84,7 @@ async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Semap
             let Some((stream, read, initial)) = heard else {
                 return;
             };
-            tracing::info!(
+            tracing::debug!(
                 "Received connection request from {remote}: server {}",
                 initial.server
             );
@@ -155,8 +155,9 @@ async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>
             true => bind_all(address.port),
             false => bind_name(address).await,
         };
-        let listener = bound.map_err(|error| cannot_bind(address, &error))?;
+        let listener = bound.map_err(|error| cannot_bind(net.settings.me, address, &error))?;
         if let Ok(at) = listener.local_addr() {
+            warn_of_loopback(net, address, at.ip());
             tracing::info!(
                 "{} is accepting connections now, my election bind port: {address} ({at})",
                 net.settings.me
@@ -167,16 +168,44 @@ async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>
     Ok(listeners)
 }
 
-fn cannot_bind(address: &Address, error: &io::Error) -> String {
+/// Debian's installer writes `127.0.1.1 NAME` into /etc/hosts: such a server reaches the others, and none reaches it.
+fn warn_of_loopback(net: &ElectionNet, own: &Address, at: IpAddr) {
+    let local = |host: &str| {
+        host == own.host
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    let me = net.settings.me;
+    let others_are_elsewhere =
+        net.lock().active.config().servers.iter().any(|server| {
+            server.id != me && server.addresses.iter().any(|(host, ..)| !local(host))
+        });
+    if at.is_loopback() && others_are_elsewhere {
+        tracing::warn!(
+            "Other machines cannot reach this server: {own} of its line server.{me} is {at} here. Give {} this machine's own address in /etc/hosts, or set quorumListenOnAllIPs=true",
+            own.host
+        );
+    }
+}
+
+fn cannot_bind(me: i64, address: &Address, error: &io::Error) -> String {
     let what = match error.kind() {
         io::ErrorKind::AddrInUse => {
             let holder = driver::port_holder::of_port(address.port);
             let holder = holder.map_or_else(String::new, |who| format!(" ({who})"));
-            format!("the port is taken{holder}: stop what listens there or change the line server.N")
+            format!(
+                "the port is taken{holder}: stop what listens there or change the line server.{me}"
+            )
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: name one of its own in the line server.N, or set quorumListenOnAllIPs=true".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not listen there: take a port over 1023".to_owned(),
-        _ => "name an address of this machine in the line server.N, or set quorumListenOnAllIPs=true".to_owned(),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine has no such address: if it is not server {me}, correct its myid; otherwise name one of its own addresses in the line server.{me}, or set quorumListenOnAllIPs=true"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "this user may not listen there: take a port over 1023".to_owned()
+        }
+        _ => format!(
+            "name an address of this machine in the line server.{me}, or set quorumListenOnAllIPs=true"
+        ),
     };
     format!("cannot bind the election port {address}: {error}: {what}.")
 }

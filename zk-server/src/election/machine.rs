@@ -297,7 +297,8 @@ impl Election {
         };
         let ballot = Ballot::of(notification);
         let same_round = ballot.vote.round == self.round;
-        looking.settled.insert(from, ballot);
+        let before = looking.settled.insert(from, ballot);
+        let news = before.is_none_or(|before| before.vote != ballot.vote);
         if same_round {
             looking.received.insert(from, ballot.without_version());
         }
@@ -308,6 +309,9 @@ impl Election {
             || self.is_led(&looking.settled, &ballot);
         if joins {
             self.decide(ballot.vote, out);
+        } else if news && ballot.state == PeerState::Leading && self.view.is_observer(self.me) {
+            // Its followers tell an observer when that asks.
+            self.send_all(out);
         }
     }
 
@@ -361,6 +365,16 @@ impl Election {
         });
         if self.state != PeerState::Observing {
             self.send_all(out);
+            self.tell_observers(out);
+        }
+    }
+
+    /// Those that have asked find the leader now (Java: when they ask next, up to a minute later).
+    fn tell_observers(&mut self, out: &mut Vec<Effect>) {
+        for id in std::mem::take(&mut self.strangers).into_keys() {
+            if self.view.is_observer(id) {
+                self.send(id, out);
+            }
         }
     }
 

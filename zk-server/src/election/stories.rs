@@ -381,3 +381,21 @@ fn rounds_go_on_after_the_last_number() {
         assert_eq!(table.leader(), 3);
     }
 }
+
+#[test]
+fn an_observer_need_not_ask_again_when_there_is_a_leader() {
+    let lines: String = (1..=4)
+        .map(|id| {
+            let role = if id == 4 { "observer" } else { "participant" };
+            format!("server.{id}=h{id}:2888:3888:{role}\n")
+        })
+        .collect();
+    let mut table = Table::new(view(&lines));
+    table.start(3, 1, 1);
+    table.start(4, 1, 1);
+    table.run_for(300_000);
+    table.start(2, 1, 1);
+    let took = table.decide(100_000);
+    assert!(took < 500, "{took}");
+    assert_eq!(table.leader(), 3);
+}

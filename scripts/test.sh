@@ -23,12 +23,12 @@ export TEST_SKIP_FILE=$logs/skipped RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 
 # name, minutes, what it does; the function stage_NAME does it.
 stages='fmt 1 source format
-clippy 8 lints and layer rules
-unit 10 unit, property and golden tests of the crates
-build 10 the programs as shipped
+clippy 4 lints and layer rules
+unit 6 unit, property and golden tests of the crates
+build 6 the programs as shipped
 simulation 6 2,000 ensembles of 60 simulated seconds, all with faults, and the known bugs'"'"' scenarios
 mutants 5 known bugs, compiled in: each is found
-integration 20 real processes against Apache'"'"'s
+integration 14 real processes against Apache'"'"'s
 kazoo 8 kazoo'"'"'s own tests against three zk-servers
 go-zookeeper 3 go-zookeeper'"'"'s own tests against one and three zk-servers
 c-client 5 the tests of Apache'"'"'s C client against three zk-servers'

@@ -21,7 +21,7 @@ use integration_tests::{java_or_skip, netns};
 const OURS: Kind = Kind::Ours;
 const JAVA36: Kind = Kind::Java("3.6.2");
 const JAVA39: Kind = Kind::Java("3.9.5");
-const SESSION_MS: i32 = 20_000;
+const SESSION_MS: i32 = 40_000;
 
 /// Everything of a dump but what each server writes there by itself.
 fn shared(dump: &str) -> impl Iterator<Item = &str> {

@@ -68,6 +68,8 @@ pid_file=${ZOOPIDFILE:-$data_dir/zookeeper_server.pid}
 # Whether process $1 runs; one that is only a leftover of an old pid file does not count.
 is_server() {
   kill -0 "$1" 2> /dev/null || return 1
+  # One that has ended, whose parent has not noticed yet.
+  ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status" || return 1
   case $(cat "/proc/$1/comm" 2> /dev/null) in
     zk-server | java | '') return 0 ;;
     *) return 1 ;;

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use integration_tests::java_or_skip;
 use integration_tests::proc::{LIMIT, Port, binary, repo_root, run, skipped, wait_until};
-use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
+use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig, ZkServer};
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::acl::Acl;
@@ -280,6 +280,37 @@ fn admin_server_has_the_fields_of_java() {
         }
     }
     drop(clients);
+}
+
+/// One member of three, alone.
+#[test]
+fn admin_server_without_a_quorum_answers_as_java() {
+    let java = java_or_skip!();
+    let answers = |kind| {
+        let dir = tempfile::tempdir().unwrap();
+        let admin = Port::reserve();
+        let mut ensemble = Ensemble::local(dir.path(), 3, 0)
+            .java(java)
+            .line("admin.enableServer=true")
+            .line("admin.serverAddress=127.0.0.1")
+            .line(&format!("admin.serverPort={}", admin.number()));
+        ensemble.start(1, kind);
+        wait_until("the AdminServer to answer", || {
+            TcpStream::connect(admin.addr()).is_ok()
+        });
+        let commands = ["srvr", "stat", "cons", "ruok", "leader", "watches", "dirs"];
+        commands.map(|command| {
+            let (status, _, body) = get(admin.number(), &format!("/commands/{command}"), "");
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            (
+                command,
+                status,
+                body["error"].clone(),
+                body.as_object().map(|o| o.len()),
+            )
+        })
+    };
+    assert_eq!(answers(Kind::Ours), answers(Kind::Java(VERSION)));
 }
 
 #[test]

@@ -159,7 +159,7 @@ async fn serve_until_stopped(config: Config, origin: Origin) -> Result<(), Start
     })?;
     let running = start::start(config, origin).await?;
     if let Some(port) = running.client_port() {
-        tracing::info!(target: STARTUP, "Serving clients on port {port}");
+        tracing::info!(target: STARTUP, "Listening for clients on port {port}");
     }
     let signal = signals.wait().await;
     tracing::info!(target: STARTUP, "{signal}: stopping");

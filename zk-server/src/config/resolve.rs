@@ -238,6 +238,10 @@ impl Resolved {
                 "{place}: {name} is not a key of zoo.cfg and has no effect: write {}.",
                 key.name
             )),
+            None if is_number_after(name, "server") => self.warnings.push(format!(
+                "{place}: {name} names no server of an ensemble: write {}, with a dot.",
+                name.replacen("server", "server.", 1)
+            )),
             None => self.notes.push(format!(
                 "{place}: {name} is not a key of ZooKeeper; it is kept as the property zookeeper.{name}."
             )),
@@ -378,4 +382,10 @@ mod tests {
             assert_eq!(decode(text), value, "{text}");
         }
     }
+}
+
+/// `server1` for `server`
+fn is_number_after(name: &str, word: &str) -> bool {
+    name.strip_prefix(word)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

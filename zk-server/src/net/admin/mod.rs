@@ -40,6 +40,16 @@ pub async fn serve(listener: TcpListener, net: Arc<Net>) {
     .await;
 }
 
+/// Commands that are answered while no server runs.
+const WITHOUT_SERVER: [&str; 6] = [
+    "environment",
+    "get_trace_mask",
+    "monitor",
+    "set_trace_mask",
+    "system_properties",
+    "zabstate",
+];
+
 fn answer(request: &Request, net: &Net) -> Response {
     let base = net.config.admin.command_url.trim_end_matches('/');
     let Some(rest) = request.path.strip_prefix(base) else {
@@ -62,6 +72,12 @@ fn answer(request: &Request, net: &Net) -> Response {
     let Some(command) = commands::find(name) else {
         return json_response(200, name, &format!("Unknown command: {name}"));
     };
+    // Between two roles in an ensemble (Java: `Command.isServerRequired`).
+    let serving = net.core.with(|_| ()).is_some();
+    if !serving && !WITHOUT_SERVER.contains(&command.name) {
+        let error = "This ZooKeeper instance is not currently serving requests";
+        return json_response(200, command.name, error);
+    }
     if command.needs_auth {
         return match &request.authorization {
             None => json_response(401, command.name, "Auth info is missing for the command"),

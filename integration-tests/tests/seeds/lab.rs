@@ -158,7 +158,7 @@ impl Lab {
     pub(crate) fn start_command(&self, name: &str, command: Command) -> Process {
         let log = tempfile::NamedTempFile::new_in(self.dir.path()).expect("a temporary file");
         let (_, log) = log.keep().expect("a file in the lab's folder");
-        Process::spawn(name, command, &log)
+        Process::spawn(name, interruptible(&command), &log)
     }
 
     /// Writes a file of the tutorial.
@@ -260,6 +260,26 @@ impl Lab {
             })
             .collect()
     }
+}
+
+/// The same command, which `^C` ends: who runs tests in the background has it ignored, and programs
+/// inherit that.
+fn interruptible(command: &Command) -> Command {
+    let mut wrapped = Command::new("env");
+    wrapped
+        .arg("--default-signal=INT")
+        .arg(command.get_program())
+        .args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        wrapped.current_dir(dir);
+    }
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(key, value),
+            None => wrapped.env_remove(key),
+        };
+    }
+    wrapped
 }
 
 impl Drop for Lab {

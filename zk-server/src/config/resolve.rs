@@ -359,6 +359,12 @@ fn decode(text: &str) -> Option<i64> {
     i64::try_from(if negative { -value } else { value }).ok()
 }
 
+/// `server1` for `server`
+fn is_number_after(name: &str, word: &str) -> bool {
+    name.strip_prefix(word)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,10 +388,4 @@ mod tests {
             assert_eq!(decode(text), value, "{text}");
         }
     }
-}
-
-/// `server1` for `server`
-fn is_number_after(name: &str, word: &str) -> bool {
-    name.strip_prefix(word)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }

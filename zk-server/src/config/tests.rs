@@ -433,9 +433,8 @@ fn values_are_trimmed_and_bad_numbers_of_properties_fall_back() {
 #[test]
 fn a_server_line_without_its_dot_is_warned_about() {
     let config = with("server1=pi-node13:2888:3888\n").unwrap();
-    let warned = config
-        .warnings
-        .iter()
-        .any(|text| text.contains("zoo.cfg, line 3") && text.contains("write server.1, with a dot"));
+    let warned = config.warnings.iter().any(|text| {
+        text.contains("zoo.cfg, line 3") && text.contains("write server.1, with a dot")
+    });
     assert!(warned, "{:?}", config.warnings);
 }

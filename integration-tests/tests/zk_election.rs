@@ -226,7 +226,11 @@ fn a_port_that_is_taken_is_said_with_what_to_do() {
     let handle = runtime.handle().clone();
     let net = ElectionNet::new(settings, &view, Clock::start(), handle);
     let error = runtime.block_on(net.start(|_| ())).unwrap_err();
-    for part in ["the port is taken", "line server.1", "electionPortBindRetry"] {
+    for part in [
+        "the port is taken",
+        "line server.1",
+        "electionPortBindRetry",
+    ] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -200,19 +200,13 @@ impl<'a> Talk<'a> {
         if !packets.is_empty() {
             self.core.packets(self.link.id, packets);
         }
-        result.map_err(|error| {
-            let who = match self.buf.get(..4) {
-                Some(b"GET " | b"POST" | b"HEAD") if self.first => "it sent an HTTP request".into(),
-                Some([0x16, 3, ..]) if self.first => {
-                    "it sent a TLS hello; TLS between servers is not served here".into()
-                }
-                _ => error.to_string(),
-            };
-            tracing::warn!(
-                "Closing the connection with {} on the quorum port: {who}",
-                self.peer
-            );
-            who
+        // The peer tells of it when it closes the link.
+        result.map_err(|error| match self.buf.get(..4) {
+            Some(b"GET " | b"POST" | b"HEAD") if self.first => "it sent an HTTP request".into(),
+            Some([0x16, 3, ..]) if self.first => {
+                "it sent a TLS hello; TLS between servers is not served here".into()
+            }
+            _ => error.to_string(),
         })
     }
 

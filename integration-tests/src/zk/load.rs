@@ -49,6 +49,8 @@ pub struct Report {
     /// the last number in [`BEAT`] that was acknowledged
     beat: u64,
     pub session: i64,
+    /// its session's ephemeral is there
+    ephemeral: bool,
     /// sessions that were lost
     pub expired: u64,
     /// the longest time between two acknowledgements
@@ -147,6 +149,7 @@ impl Writer {
                 attempted: 0,
                 beat: 0,
                 session: 0,
+                ephemeral: false,
                 expired: 0,
                 longest_gap: Duration::ZERO,
             },
@@ -183,12 +186,20 @@ impl Writer {
             return Err(Gone);
         }
         if client.session != self.ticket.session {
-            self.ticket = client.ticket();
-            let made = Request::create(OpCode::Create, &self.home, None, Acls::Open, 0);
-            client.call(OpCode::Create, &made.body)?;
+            self.report.ephemeral = false;
+        }
+        self.ticket = client.ticket();
+        // The connection may go at any moment: until both are known to be there they are asked for.
+        if !self.report.ephemeral {
             let path = format!("/load/e{}", self.report.writer);
-            let made = Request::create(OpCode::Create, &path, None, Acls::Open, 1);
-            client.call(OpCode::Create, &made.body)?;
+            for (path, flags) in [(&self.home, 0), (&path, 1)] {
+                let made = Request::create(OpCode::Create, path, None, Acls::Open, flags);
+                let (err, _) = client.call(OpCode::Create, &made.body)?;
+                if !matches!(err, 0 | NODE_EXISTS) {
+                    return Err(Gone);
+                }
+            }
+            self.report.ephemeral = true;
         }
         Ok(client)
     }
@@ -245,6 +256,7 @@ impl Report {
         assert!(lost.is_empty(), "{server} has lost {lost:?} of {path}");
         let last = there.last().copied().unwrap_or_default();
         assert!(last <= self.attempted, "{server} has made up n{last}");
+        assert!(self.ephemeral, "{server}: no ephemeral was ever made");
         if self.expired == 0 {
             let path = format!("/load/e{}", self.writer);
             let (err, reply) = client

@@ -10,6 +10,7 @@
 //! | [`quorum`] | links between leader and learners | `LearnerHandler`, `Learner` |
 //! | [`four_letter`] | four-letter words | `server.command` |
 //! | [`admin`] | the AdminServer | `server.admin` |
+//! | `bind` | listens on the ports between servers | |
 //! | [`election`] | the election port | `QuorumCnxManager` |
 //! | [`monitor`] | the values of mntr and Prometheus | `ServerMetrics` |
 #![allow(
@@ -29,6 +30,7 @@ use crate::threads::log::LogQueue;
 
 pub mod admin;
 pub mod admission;
+mod bind;
 pub mod connection;
 pub mod election;
 pub mod environment;

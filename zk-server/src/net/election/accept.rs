@@ -2,22 +2,21 @@
 //! `QuorumCnxManager.Listener`, `handleConnection`).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use proto::quorum::{Address, InitialMessage};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{ElectionNet, dial};
+use crate::net::bind;
 
-const BACKLOG: i32 = 128;
 /// Connections that have not said who they are, at a time.
 const UNHEARD: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -152,8 +151,8 @@ async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>
             .parse::<IpAddr>()
             .is_ok_and(|ip| ip.is_unspecified());
         let bound = match any || net.settings.listen_on_all {
-            true => bind_all(address.port),
-            false => bind_name(address).await,
+            true => bind::all(address.port),
+            false => bind::name(&address.host, address.port).await,
         };
         let listener = bound.map_err(|error| cannot_bind(net.settings.me, address, &error))?;
         if let Ok(at) = listener.local_addr() {
@@ -208,33 +207,4 @@ fn cannot_bind(me: i64, address: &Address, error: &io::Error) -> String {
         ),
     };
     format!("cannot bind the election port {address}: {error}: {what}.")
-}
-
-fn bind_all(port: u16) -> io::Result<TcpListener> {
-    listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port))
-        .or_else(|_| listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)))
-}
-
-async fn bind_name(address: &Address) -> io::Result<TcpListener> {
-    let mut last = io::Error::other("the name has no address");
-    for resolved in lookup_host((address.host.as_str(), address.port)).await? {
-        match listen(resolved) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }

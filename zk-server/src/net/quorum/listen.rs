@@ -1,20 +1,18 @@
 //! Accepting learners (Java: `Leader.LearnerCnxAcceptor`). Only while leading: a learner that knocks
 //! too early is refused by the system, and tries again as Java's learners do.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::{QuorumNet, talk};
+use crate::net::bind;
 use crate::threads::core::Core;
 
-/// Learners that connect together wait here.
-const BACKLOG: i32 = 128;
 /// Links beyond this many are closed at once.
 const MAX_LINKS: usize = 1024;
 
@@ -88,10 +86,9 @@ async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
     let mut listeners = Vec::new();
     for (host, port, _) in &server.addresses {
         let bound = if net.settings.listen_on_all || host == "0.0.0.0" || host == "::" {
-            listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), *port))
-                .or_else(|_| listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port)))
+            bind::all(*port)
         } else {
-            bind_name(host, *port).await
+            bind::name(host, *port).await
         };
         listeners.push(bound.map_err(|error| {
             let holder = driver::port_holder::of_port(*port)
@@ -104,28 +101,4 @@ async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
         })?);
     }
     Ok(listeners)
-}
-
-async fn bind_name(host: &str, port: u16) -> io::Result<TcpListener> {
-    let mut last = io::Error::other("the name has no address");
-    for address in lookup_host((host, port)).await? {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }

@@ -1,0 +1,42 @@
+//! Listening on the ports between servers (Java: `QuorumCnxManager.Listener`, `Leader`'s server
+//! sockets): on all addresses, or on those that a name has now.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, lookup_host};
+
+/// Servers that connect together wait here.
+const BACKLOG: i32 = 128;
+
+/// On every address of this machine, of IPv4 alone where there is no IPv6.
+pub(super) fn all(port: u16) -> io::Result<TcpListener> {
+    listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port))
+        .or_else(|_| listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)))
+}
+
+/// On the first address of the name that is this machine's.
+pub(super) async fn name(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut last = io::Error::other("the name has no address");
+    for address in lookup_host((host, port)).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

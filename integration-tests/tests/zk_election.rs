@@ -12,11 +12,11 @@ use integration_tests::proc::{Port, wait_until};
 use integration_tests::zk::{Ensemble, Kind};
 use proto::quorum::PeerState;
 use tokio::runtime::{Handle, Runtime};
-use zk_server::core::io::Now;
 use zk_server::election::{Basis, Effect, Election, Settings};
 use zk_server::net::election::{ElectionNet, ElectionNetSettings, Heard};
 use zk_server::quorum::View;
 use zk_server::threads::clock::Clock;
+use zk_server::units::Now;
 
 /// A server that takes part in elections and does nothing else.
 struct Voter {

@@ -21,9 +21,9 @@ use proto::zk::OpCode;
 use proto::zk::acl::Acl;
 use proto::zk::request::CreateRequest;
 use proto::zk::txn::{CreateTxn, TxnHeader};
-use zk_server::core::io::Zxid;
 use zk_server::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
 use zk_server::store::{RealDisk, Replay, Store, StoreConfig};
+use zk_server::units::Zxid;
 
 /// Random steps after the scripted ones; `ORACLE_STEPS` asks for another number.
 const STEPS: usize = 6_000;

@@ -20,8 +20,8 @@ use proto::zk::op::xid;
 use proto::zk::request::ConnectRequest;
 use proto::zk::response::{ConnectResponse, GetChildrenResponse, GetDataResponse, ReplyHeader};
 use zk_server::core::Settings;
-use zk_server::core::io::Now;
 use zk_server::store::StoreConfig;
+use zk_server::units::Now;
 
 const SEEDS: u64 = 60;
 const LIVES: usize = 6;

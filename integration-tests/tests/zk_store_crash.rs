@@ -13,10 +13,10 @@ use proto::zk::OpCode;
 use proto::zk::acl::Acl;
 use proto::zk::stat::StatPersisted;
 use proto::zk::txn::TxnHeader;
-use zk_server::core::io::Zxid;
 use zk_server::store::disk::{Access, Disk};
 use zk_server::store::image::{Image, ImageNode, ImageSink, ImageSource, ZxidDigest};
 use zk_server::store::{Recovered, Replay, Store, StoreConfig, StoreError};
+use zk_server::units::Zxid;
 
 /// A tree that only knows a fingerprint of everything applied to it.
 #[derive(Debug, Clone, Default, PartialEq)]

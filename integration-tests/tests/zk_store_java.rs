@@ -10,11 +10,11 @@ use integration_tests::java_or_skip;
 use integration_tests::proc::repo_root;
 use integration_tests::zk::{ZkClient, ZkConfig};
 use proto::zk::txn::TxnHeader;
-use zk_server::core::io::Zxid;
 use zk_server::store::image::{Image, ImageSink};
 use zk_server::store::scan::{LogScan, ScanStep};
 use zk_server::store::{Compression, RealDisk, Replay, Store, StoreConfig};
 use zk_server::tree::{Database, EphemeralTypes};
+use zk_server::units::Zxid;
 
 const WRITERS: [&str; 2] = ["zk-3.6.2", "zk-3.9.5"];
 const LAST: Zxid = Zxid(0x4c);

@@ -14,5 +14,6 @@ pub mod session;
 pub mod store;
 pub mod threads;
 pub mod tree;
+pub mod units;
 pub mod watch;
 pub mod zab;

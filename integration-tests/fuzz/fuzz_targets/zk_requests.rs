@@ -2,7 +2,8 @@
 #![no_main]
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use zk_server::core::io::{ConnId, Input, Now};
+use zk_server::core::io::Input;
+use zk_server::units::{ConnId, Now};
 use zk_server::core::server::Server;
 use zk_server::core::settings::Settings;
 use zk_server::tree::Database;

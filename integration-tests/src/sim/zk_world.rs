@@ -11,11 +11,12 @@ use proto::jute::Jute;
 use proto::zk::request::ConnectRequest;
 use proto::zk::response::ConnectResponse;
 use proto::zk::txn::TxnHeader;
-use zk_server::core::io::{ConnId, Input, Now, Output, Zxid};
+use zk_server::core::io::{Input, Output};
 use zk_server::core::{Server, Settings};
 use zk_server::store::image::{Image, ImageSink};
 use zk_server::store::{Replay, Store, StoreConfig, StoreError};
 use zk_server::tree::{Database, EphemeralTypes};
+use zk_server::units::{ConnId, Now, Zxid};
 
 use crate::disk::SimDisk;
 use crate::zk::plain_connect;

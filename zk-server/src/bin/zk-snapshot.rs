@@ -123,7 +123,7 @@ fn check_file(file: &str) -> Result<(), Failure> {
     Err(Failure(2, problem))
 }
 
-fn load(file: &str) -> Result<(Tree, zk_server::core::io::Zxid), Failure> {
+fn load(file: &str) -> Result<(Tree, zk_server::units::Zxid), Failure> {
     let (tree, loaded) = Tree::load(&RealDisk, Path::new(file))
         .map_err(|why| Failure(1, format!("{file} is no whole snapshot: {why}")))?;
     if tree.is_empty() {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::auth::{Identity, ip};
 
-use super::io::{ConnId, Now};
+use crate::units::{ConnId, Now};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -12,8 +12,9 @@ use crate::session::Owner;
 use crate::session::id::password;
 
 use super::conn::{Phase, Waiting};
-use super::io::{ConnId, Mode, Output};
+use super::io::{Mode, Output};
 use super::server::{Event, Server};
+use crate::units::ConnId;
 
 impl Server {
     pub(super) fn connect(&mut self, slot: u32, frame: &[u8], out: &mut Vec<Output>) {

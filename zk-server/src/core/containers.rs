@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use crate::pipeline::request::Write;
 use crate::tree::ephemeral::{EphemeralType, ttl_of};
 
-use super::io::{Mode, Now, Output};
+use super::io::{Mode, Output};
 use super::server::Server;
 use super::settings::Settings;
+use crate::units::Now;
 
 #[derive(Debug)]
 pub(crate) struct ContainerSweep {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::conn::{ConnStats, Phase};
-use super::io::{ConnId, Output, Zxid};
+use super::io::Output;
 use super::server::Server;
 use super::settings::Settings;
 use super::stats::Stats;
 use crate::tree::Database;
+use crate::units::{ConnId, Zxid};
 
 /// One connection (Java: `ServerCnxn.getConnectionInfo`).
 #[derive(Debug, Clone)]

@@ -13,35 +13,8 @@ use bytes::Bytes;
 
 use crate::auth::Identity;
 use crate::quorum::View;
-use crate::store::epochs::Epoch;
 use crate::store::image::Image;
-use crate::tree::Database;
-
-/// A connection, named by the driver; never reused while the process lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnId(pub u64);
-
-/// Epoch in the upper, counter in the lower 32 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Zxid(pub i64);
-
-/// The moment at which an input arrives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Now {
-    /// microseconds of a clock that never goes back: timeouts and latencies
-    pub mono_us: u64,
-    /// milliseconds since 1970: what transactions and Stats record
-    pub wall_ms: i64,
-}
-
-/// A connection between servers, never reused while the process lives. The driver numbers those that
-/// it accepts from 1 on, the peer those that it dials from [`LinkId::FIRST_DIALLED`] on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkId(pub u64);
-
-impl LinkId {
-    pub const FIRST_DIALLED: Self = Self(1 << 63);
-}
+use crate::units::{ConnId, LinkId, Zxid};
 
 /// A client's request that its learner has forwarded (Java: `LearnerHandler`, `Leader.REQUEST`).
 #[derive(Debug, Clone)]
@@ -56,65 +29,6 @@ pub struct RemoteRequest {
     pub body: Bytes,
     /// what the client has proved
     pub ids: Vec<Identity>,
-}
-
-/// What the thread that owns the files is asked to do, strictly in order.
-#[derive(Debug)]
-pub enum DiskOrder {
-    /// Durable when `DiskDone::Logged` says so.
-    Append { zxid: Zxid, record: Bytes },
-    /// The next `Append` starts a new log file.
-    Roll,
-    /// Write a snapshot beside everything else; answered by `SnapshotDone`.
-    Snapshot(Image),
-    /// The files hold this state from here on, synced, and nothing later than it: what log and
-    /// snapshots had after it goes away (a SNAP that was received). Answered by `SnapshotSaved`.
-    SaveSnapshot(Image),
-    /// Sync what was appended; answered by `Flushed`, also when there was nothing.
-    Flush,
-    /// After everything ordered before it is durable; answered by `EpochWritten`.
-    WriteEpoch { which: Epoch, value: i64 },
-    /// Take everything after `zxid` out of log and snapshots, then read what is left; answered by
-    /// `Reloaded`. What is left ends before `zxid` when this server never had that transaction.
-    Truncate { zxid: Zxid },
-    /// Read the database back from the files; answered by `Reloaded`.
-    Reload,
-    /// The transactions after `after`, at most about `bytes` of them; answered by `LogRead`.
-    ReadLog {
-        link: LinkId,
-        after: Zxid,
-        bytes: u64,
-    },
-}
-
-/// Answers to [`DiskOrder`]s, in their order but for `SnapshotDone` and `LogRead`.
-#[derive(Debug)]
-pub enum DiskDone {
-    /// Every `Append` up to this zxid is on stable storage.
-    Logged {
-        zxid: Zxid,
-    },
-    SnapshotDone {
-        zxid: Zxid,
-        ok: bool,
-    },
-    SnapshotSaved {
-        zxid: Zxid,
-    },
-    Flushed,
-    EpochWritten {
-        which: Epoch,
-        value: i64,
-    },
-    Reloaded {
-        database: Box<Database>,
-    },
-    /// zxid and record, in order, beginning with the last one at or before `after` when the log still
-    /// has it. Empty when the files no longer reach back so far or hold more than was allowed.
-    LogRead {
-        link: LinkId,
-        records: Vec<(Zxid, Bytes)>,
-    },
 }
 
 /// In which role the server handles its clients' requests.

@@ -12,8 +12,9 @@ use crate::pipeline::request::Write;
 use crate::session::Owner;
 
 use super::conn::Phase;
-use super::io::{ConnId, FromQuorum, LinkId, Mode, Output, RemoteRequest, ToQuorum};
+use super::io::{FromQuorum, Mode, Output, RemoteRequest, ToQuorum};
 use super::server::Server;
+use crate::units::{ConnId, LinkId};
 
 impl Server {
     pub(super) fn hear(&mut self, told: FromQuorum, out: &mut Vec<Output>) {

@@ -20,11 +20,12 @@ use crate::watch::Watches;
 
 use super::conn::{Conn, Conns, Phase, Waiting};
 use super::containers::ContainerSweep;
-use super::io::{ConnId, Input, Mode, Now, Output, Zxid};
+use super::io::{Input, Mode, Output};
 use super::settings::Settings;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
 use super::throttle::ConnectionThrottle;
+use crate::units::{ConnId, Now, Zxid};
 
 /// Something an operator should read; the driver logs it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use proto::quorum::{Address, InitialMessage};
 
-use crate::core::io::Now;
+use crate::units::Now;
 
 /// A connection, named by the driver; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proto::quorum::{Address, InitialMessage};
 
 use super::links::{Links, Order, Wire};
-use crate::core::io::Now;
+use crate::units::Now;
 
 fn at(ms: u64) -> Now {
     Now {

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::quorum::{Notification, PeerState};
 
 use super::ballot::{Ballot, Ballots, Basis, Vote, supporters};
-use crate::core::io::Now;
 use crate::quorum::View;
+use crate::units::Now;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {

@@ -5,7 +5,7 @@ use proto::quorum::{Notification, PeerState};
 
 use super::testing::{Table, view, voters};
 use super::{Basis, Effect, Election, Settings};
-use crate::core::io::Now;
+use crate::units::Now;
 
 #[test]
 fn the_longest_log_leads_then_the_highest_id() {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proto::quorum::{Notification, PeerState};
 
 use super::{Basis, Effect, Election, Settings};
-use crate::core::io::Now;
 use crate::quorum::View;
+use crate::units::Now;
 
 pub(super) struct Table {
     pub(super) view: View,

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::core::io::ConnId;
+use crate::units::ConnId;
 
 /// Bytes waiting to be written from which nothing more is read from the client.
 const HIGH_WATER: usize = 1 << 20;

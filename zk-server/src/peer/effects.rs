@@ -4,9 +4,11 @@
 use bytes::Bytes;
 
 use crate::core::Server;
-use crate::core::io::{DiskOrder, FromQuorum, Input, Mode, Output, ToQuorum, Zxid};
+use crate::core::io::{FromQuorum, Input, Mode, Output, ToQuorum};
 use crate::mutants::{self, Mutant};
 use crate::quorum::View;
+use crate::store::orders::DiskOrder;
+use crate::units::Zxid;
 use crate::zab::{self, Effect};
 
 use super::events::PeerEvent;

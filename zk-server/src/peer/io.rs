@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 
 use proto::quorum::{Notification, QuorumPacket};
 
-use crate::core::io::{DiskDone, DiskOrder, Input, LinkId, Output};
+use crate::core::io::{Input, Output};
 use crate::quorum::View;
 use crate::store::image::Image;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::tree::Database;
+use crate::units::LinkId;
 
 #[derive(Debug)]
 pub enum PeerInput {

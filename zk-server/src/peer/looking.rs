@@ -3,8 +3,9 @@
 
 use proto::quorum::Notification;
 
-use crate::core::io::{LinkId, Mode};
+use crate::core::io::Mode;
 use crate::election::{self, Basis};
+use crate::units::LinkId;
 use crate::zab::learner::LINKS;
 use crate::zab::{Leader, Learner, Start};
 

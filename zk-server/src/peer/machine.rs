@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use proto::quorum::PeerState;
 
 use crate::core::Server;
-use crate::core::io::{ConnId, DiskDone, DiskOrder, LinkId, Now, Output, Zxid};
+use crate::core::io::Output;
 use crate::election::{Basis, Election};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::tree::Database;
+use crate::units::{ConnId, LinkId, Now, Zxid};
 use crate::zab::learner::Phase;
 use crate::zab::{Effect, Leader, Learner};
 

@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 
-use crate::core::io::{DiskDone, DiskOrder, Zxid};
 use crate::mutants::{self, Mutant};
+use crate::store::orders::{DiskDone, DiskOrder};
+use crate::units::Zxid;
 
 use super::events::PeerEvent;
 use super::io::PeerOutput;

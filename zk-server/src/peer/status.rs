@@ -2,8 +2,8 @@
 
 use proto::quorum::PeerState;
 
-use crate::core::io::Zxid;
 use crate::quorum::View;
+use crate::units::Zxid;
 
 /// Java's `QuorumPeer.ZabState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

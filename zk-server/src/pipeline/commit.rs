@@ -10,9 +10,10 @@ use proto::zk::response::ReplyHeader;
 use proto::zk::{ErrorCode, OpCode};
 
 use crate::core::conn::Waiting;
-use crate::core::io::{ConnId, Output, Zxid};
+use crate::core::io::Output;
 use crate::core::server::{Event, Server};
 use crate::tree::Applied;
+use crate::units::{ConnId, Zxid};
 
 use super::reply;
 use super::watches::Delivery;

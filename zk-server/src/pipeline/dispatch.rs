@@ -13,8 +13,9 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::Proof;
 use crate::core::conn::Waiting;
-use crate::core::io::{ConnId, Mode, Output};
+use crate::core::io::{Mode, Output};
 use crate::core::server::{Event, Server};
+use crate::units::ConnId;
 
 use super::commit::Requester;
 use super::reply;

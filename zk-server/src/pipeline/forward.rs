@@ -14,9 +14,10 @@ use proto::zk::request::RequestHeader;
 use proto::zk::txn::TxnHeader;
 
 use crate::core::conn::Waiting;
-use crate::core::io::{Mode, Output, ToQuorum, Zxid};
+use crate::core::io::{Mode, Output, ToQuorum};
 use crate::core::server::Server;
 use crate::tree::txn::Record;
+use crate::units::Zxid;
 
 use super::commit::{Proposal, Requester};
 

@@ -5,10 +5,11 @@
 use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::Identity;
-use crate::core::io::{Mode, Output, ToQuorum, Zxid};
+use crate::core::io::{Mode, Output, ToQuorum};
 use crate::core::server::Server;
 use crate::quorum::View;
 use crate::tree::data_tree::At;
+use crate::units::Zxid;
 
 use super::commit::{Proposal, Requester};
 use super::prep::{Allowed, Prep};

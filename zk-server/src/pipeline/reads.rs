@@ -14,11 +14,12 @@ use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::{Identity, Providers, acl};
 use crate::core::conn::Conn;
-use crate::core::io::{self, ConnId, Output};
+use crate::core::io::{self, Output};
 use crate::core::namespaces::Namespaces;
 use crate::core::server::{Event, Server};
 use crate::tree::DataTree;
 use crate::tree::nodes::{Node, NodeId};
+use crate::units::ConnId;
 use crate::watch::{Full, Mode, Watches};
 
 use super::commit::short_name;

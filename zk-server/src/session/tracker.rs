@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use proto::zk::ErrorCode;
 
-use crate::core::io::LinkId;
+use crate::units::LinkId;
 
 /// Through which server a session's client talks (Java: `SessionImpl.owner`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

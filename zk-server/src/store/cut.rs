@@ -12,7 +12,7 @@ use super::names::{self, DAMAGED, INSTALLING, LOG, Named, SNAPSHOT};
 use super::reader::{LogReader, Step};
 use super::snapshot;
 use super::txnlog::FILE_HEADER_LEN;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 const CHUNK: usize = 1 << 20;
 

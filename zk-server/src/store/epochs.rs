@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{Disk, read_small};
 use super::error::StoreError;
 use super::names::WRITING;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Epoch {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -19,7 +19,7 @@ use super::purge;
 use super::recover::{Recovered, Recovery, Replay, Rules};
 use super::snapshot::{Compression, Snapshots};
 use super::txnlog::{LogOptions, Synced, TxnLog};
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// Folder below `dataDir` and `dataLogDir` that holds the files.
 pub const VERSION_DIR: &str = "version-2";

@@ -11,7 +11,7 @@ use super::snapshot::{Compression, Snapshots, load};
 use super::testing::Model;
 use super::txnlog::{FILE_HEADER_LEN, push_record};
 use super::*;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 use proto::zk::OpCode;
 
 const WRITERS: [&str; 2] = ["zk-3.6.2", "zk-3.9.5"];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proto::zk::acl::Acl;
 use proto::zk::stat::StatPersisted;
 
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// One znode of a snapshot. The root's path is the empty string, as in Java.
 #[derive(Debug, Clone, Copy)]

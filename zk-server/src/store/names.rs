@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::disk::DirEntry;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 pub const LOG: &str = "log";
 pub const SNAPSHOT: &str = "snapshot";

@@ -9,9 +9,10 @@ use super::epochs::{self, Epoch};
 use super::testing::record;
 use super::txnlog::Synced;
 use super::*;
-use crate::core::io::{DiskDone, DiskOrder, LinkId, Zxid};
 use crate::store::image::Image;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::tree::Database;
+use crate::units::{LinkId, Zxid};
 
 /// Runs jobs at once.
 #[derive(Default)]

@@ -20,9 +20,68 @@ use super::restoring::{DatabaseSettings, Restoring};
 use super::scan;
 use super::snapshot::{Snapshots, Written};
 use super::txnlog::Synced;
-use crate::core::io::{DiskDone, DiskOrder, LinkId, Zxid};
 use crate::mutants::{self, Mutant};
 use crate::tree::Database;
+use crate::units::{LinkId, Zxid};
+
+/// What the thread that owns the files is asked to do, strictly in order.
+#[derive(Debug)]
+pub enum DiskOrder {
+    /// Durable when `DiskDone::Logged` says so.
+    Append { zxid: Zxid, record: Bytes },
+    /// The next `Append` starts a new log file.
+    Roll,
+    /// Write a snapshot beside everything else; answered by `SnapshotDone`.
+    Snapshot(Image),
+    /// The files hold this state from here on, synced, and nothing later than it: what log and
+    /// snapshots had after it goes away (a SNAP that was received). Answered by `SnapshotSaved`.
+    SaveSnapshot(Image),
+    /// Sync what was appended; answered by `Flushed`, also when there was nothing.
+    Flush,
+    /// After everything ordered before it is durable; answered by `EpochWritten`.
+    WriteEpoch { which: Epoch, value: i64 },
+    /// Take everything after `zxid` out of log and snapshots, then read what is left; answered by
+    /// `Reloaded`. What is left ends before `zxid` when this server never had that transaction.
+    Truncate { zxid: Zxid },
+    /// Read the database back from the files; answered by `Reloaded`.
+    Reload,
+    /// The transactions after `after`, at most about `bytes` of them; answered by `LogRead`.
+    ReadLog {
+        link: LinkId,
+        after: Zxid,
+        bytes: u64,
+    },
+}
+
+/// Answers to [`DiskOrder`]s, in their order but for `SnapshotDone` and `LogRead`.
+#[derive(Debug)]
+pub enum DiskDone {
+    /// Every `Append` up to this zxid is on stable storage.
+    Logged {
+        zxid: Zxid,
+    },
+    SnapshotDone {
+        zxid: Zxid,
+        ok: bool,
+    },
+    SnapshotSaved {
+        zxid: Zxid,
+    },
+    Flushed,
+    EpochWritten {
+        which: Epoch,
+        value: i64,
+    },
+    Reloaded {
+        database: Box<Database>,
+    },
+    /// zxid and record, in order, beginning with the last one at or before `after` when the log still
+    /// has it. Empty when the files no longer reach back so far or hold more than was allowed.
+    LogRead {
+        link: LinkId,
+        records: Vec<(Zxid, Bytes)>,
+    },
+}
 
 /// What need not be done before the next order; [`Job::run`] may run on any thread.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::names::{self, LOG, Named, SNAPSHOT};
 use super::snapshot;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// Java refuses to keep fewer snapshots.
 pub const LEAST_RETAINED: usize = 3;

@@ -16,7 +16,7 @@ use super::disk::{Access, Disk, DiskFile};
 use super::error::StoreError;
 use super::record::HEADER_LEN;
 use super::txnlog::{END_MARK, FILE_HEADER_LEN, MAGIC, PREFIX_LEN};
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// A whole record whose bytes are not those that were written.
 pub const CHECKSUM: &str = "the record's checksum is wrong";

@@ -17,8 +17,8 @@ use super::names::{self, INSTALLING, LOG, Named, SNAPSHOT, WRITING};
 use super::reader::{CHECKSUM, LogReader, Step, Tail};
 use super::scan::{DamagedFile, LogScan, ScanStep};
 use super::snapshot::{self, Loaded, Snapshots};
-use crate::core::io::Zxid;
 use crate::mutants::{self, Mutant};
+use crate::units::Zxid;
 
 /// The tree and the sessions, being restored.
 pub trait Replay {

@@ -5,8 +5,8 @@ use proto::zk::txn::TxnHeader;
 
 use super::image::{Image, ImageSink};
 use super::recover::Replay;
-use crate::core::io::Zxid;
 use crate::tree::{Database, EphemeralTypes};
+use crate::units::Zxid;
 
 /// How the database is to be made.
 #[derive(Debug, Clone, Copy, Default)]

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::names::{self, LOG, Named, SNAPSHOT};
 use super::reader::{Damage, Entry, LogReader, Step};
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// Where [`LogScan::advance`] has arrived.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use proto::zk::txn::TxnHeader;
 use super::image::{Image, ImageNode, ImageSink, ImageSource, ZxidDigest};
 use super::recover::Replay;
 use super::snapshot::Loaded;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// path, data, key of the ACL, stat
 pub(super) type Node = (String, Option<Vec<u8>>, i64, StatPersisted);

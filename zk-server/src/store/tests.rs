@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::testing::{Model, record};
 use super::*;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 fn config(dir: &Path) -> StoreConfig {
     StoreConfig {

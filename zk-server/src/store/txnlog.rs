@@ -15,7 +15,7 @@ use simd_adler32::adler32;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::names;
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 pub const MAGIC: &[u8; 4] = b"ZKLG";
 pub const VERSION: i32 = 2;

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::core::io::Now;
+use crate::units::Now;
 
 /// Monotonic time since the start of the process, and wall time.
 #[derive(Debug, Clone, Copy)]

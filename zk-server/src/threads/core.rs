@@ -13,13 +13,15 @@ use proto::quorum::QuorumPacket;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::core::io::LinkId;
-use crate::core::io::{ConnId, DiskDone, DiskOrder, Input, Now, Output};
+use crate::core::io::{Input, Output};
 use crate::core::server::Server;
 use crate::net::outbox::Conn;
 use crate::net::quorum::Link;
 use crate::peer::{Peer, PeerInput, PeerOutput, PeerStatus};
 use crate::store::image::Image;
+use crate::store::orders::{DiskDone, DiskOrder};
+use crate::units::LinkId;
+use crate::units::{ConnId, Now};
 
 use super::clock::Clock;
 use super::ensemble::Ensemble;

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 
 use super::differ;
 use crate::config::ClientPort;
-use crate::core::io::Now;
 use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
 use crate::peer::PeerEvent;
 use crate::quorum::View;
+use crate::units::Now;
 use crate::zab::{self, event::Sync};
 
 /// What elections and syncs took (Java: `ServerMetrics`).

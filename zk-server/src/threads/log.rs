@@ -11,11 +11,12 @@ use bytes::Bytes;
 use driver::metrics::Summary;
 
 use crate::config::DynamicFiles;
-use crate::core::io::{DiskDone, DiskOrder, Zxid};
 use crate::quorum::View;
 use crate::store::image::Image;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::store::txnlog::Synced;
 use crate::store::{Beside, Job, StoreError, Worker};
+use crate::units::Zxid;
 
 use super::core::Core;
 

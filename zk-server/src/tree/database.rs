@@ -10,8 +10,8 @@ use proto::zk::acl::Acl;
 use proto::zk::path;
 use proto::zk::txn::TxnHeader;
 
-use crate::core::io::Zxid;
 use crate::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
+use crate::units::Zxid;
 
 use super::acls;
 use super::apply::{Applied, Observer};

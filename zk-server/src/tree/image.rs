@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proto::zk::acl::Acl;
 
-use crate::core::io::Zxid;
 use crate::store::image::{ImageNode, ImageSource, ZxidDigest};
+use crate::units::Zxid;
 
 use super::acls::AclList;
 use super::digest;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use proto::quorum::QuorumPacket;
 
-use crate::core::io::DiskOrder;
-pub use crate::core::io::LinkId;
 use crate::core::io::RemoteRequest;
 use crate::quorum::View;
+use crate::store::orders::DiskOrder;
 use crate::tree::Database;
+use crate::units::LinkId;
 
 use super::event::Event;
 

@@ -18,7 +18,7 @@ mod tests;
 mod zxid;
 
 pub use event::Event;
-pub use io::{Effect, LinkId};
+pub use io::Effect;
 pub use leader::Leader;
 pub use learner::Learner;
 pub use settings::{Settings, Start};

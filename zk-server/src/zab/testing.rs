@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proto::jute::Jute;
 use proto::zk::txn::TxnHeader;
 
-use crate::core::io::Now;
 use crate::quorum::View;
 use crate::tree::{Database, EphemeralTypes};
+use crate::units::Now;
 
 pub(super) fn zxid(epoch: i64, counter: i64) -> i64 {
     epoch << 32 | counter

@@ -9,8 +9,9 @@ use proto::zk::OpCode;
 use proto::zk::op::xid;
 use proto::zk::request::{ConnectRequest, CreateMode};
 use proto::zk::response::ConnectResponse;
-use zk_server::core::io::{ConnId, Input};
+use zk_server::core::io::Input;
 use zk_server::peer::PeerInput;
+use zk_server::units::ConnId;
 
 use crate::zk::oracle::{Acls, Request};
 use crate::zk::{frame, plain_connect};

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use proto::quorum::{Notification, PacketType, QuorumPacket};
-use zk_server::core::io::LinkId;
 use zk_server::peer::PeerInput;
+use zk_server::units::LinkId;
 
 use crate::rng::Rng;
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use zk_server::core::io::{DiskOrder, Zxid};
 use zk_server::peer::{PeerEvent, ZabState};
+use zk_server::store::orders::DiskOrder;
 use zk_server::tree::Database;
+use zk_server::units::Zxid;
 use zk_server::zab;
 
 use super::facts::Seen;

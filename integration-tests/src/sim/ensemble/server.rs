@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use zk_server::core::Settings as CoreSettings;
-use zk_server::core::io::{ConnId, DiskDone, DiskOrder, Input, LinkId, Now, Output, Zxid};
+use zk_server::core::io::{Input, Output};
 use zk_server::election;
 use zk_server::peer::{Peer, PeerInput, PeerOutput, PeerSettings, PeerStart, PeerStatus, ZabState};
 use zk_server::quorum::View;
 use zk_server::store::epochs::Epoch;
+use zk_server::store::orders::{DiskDone, DiskOrder};
 use zk_server::store::snapshot::wire;
 use zk_server::store::txnlog::Synced;
 use zk_server::store::{Beside, DatabaseSettings, Job, Store, StoreConfig, Worker};
 use zk_server::tree::{Database, EphemeralTypes};
+use zk_server::units::{ConnId, LinkId, Now, Zxid};
 use zk_server::zab;
 
 use crate::disk::SimDisk;

@@ -2,8 +2,8 @@
 //! of its files, for the n-th time. Bugs hide there, and random times seldom hit them.
 
 use proto::quorum::PacketType;
-use zk_server::core::io::DiskOrder;
 use zk_server::store::epochs::Epoch;
+use zk_server::store::orders::DiskOrder;
 
 use crate::rng::Rng;
 

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use proto::quorum::Notification;
-use zk_server::core::io::{ConnId, LinkId};
 use zk_server::peer::PeerInput;
 use zk_server::store::Job;
+use zk_server::units::{ConnId, LinkId};
 
 use crate::rng::Rng;
 

@@ -2,9 +2,10 @@
 //! a majority of logs commits. Stories of writes that travel.
 
 use super::*;
-use crate::core::io::{FromQuorum, LinkId, Mode, RemoteRequest, ToQuorum};
+use crate::core::io::{FromQuorum, Mode, RemoteRequest, ToQuorum};
 use crate::core::server::Event;
 use crate::quorum::View;
+use crate::units::LinkId;
 
 /// What travels from the leader to a learner.
 #[derive(Debug, Clone)]

@@ -27,9 +27,10 @@ use proto::zk::stat::Stat;
 use proto::zk::watch::WatcherEvent;
 use proto::zk::{ErrorCode, OpCode};
 
-use crate::core::io::{ConnId, Input, Now, Output, Zxid};
+use crate::core::io::{Input, Output};
 use crate::core::{Server, Settings};
 use crate::tree::{Database, EphemeralTypes};
+use crate::units::{ConnId, Now, Zxid};
 
 /// A server, its log, and the frames that each connection got.
 struct World {

@@ -3,8 +3,9 @@
 
 use super::ensemble::{Ensemble, Member};
 use super::*;
-use crate::core::io::{FromQuorum, LinkId, RemoteRequest};
+use crate::core::io::{FromQuorum, RemoteRequest};
 use crate::core::server::Event;
+use crate::units::LinkId;
 
 fn ping(e: &mut Ensemble, m: &Member) {
     let ping = frame(-2, OpCode::Ping.code(), &[]);

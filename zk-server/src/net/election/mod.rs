@@ -26,10 +26,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::core::io::Now;
 use crate::election::links::{Links, Order, Wire};
 use crate::quorum::View;
 use crate::threads::clock::Clock;
+use crate::units::Now;
 
 use wire::Slot;
 

@@ -143,7 +143,7 @@ pub(super) fn dump(net: &Net) -> String {
 }
 
 /// A learner knows when its local sessions expire; of the others only what is in the database.
-fn sessions(server: &Server, now: crate::core::io::Now, out: &mut String) {
+fn sessions(server: &Server, now: crate::units::Now, out: &mut String) {
     let global = server.database().sessions();
     let learner = matches!(server.mode(), Mode::Following | Mode::Observing);
     let mut sets = server.sessions_by_expiry();
@@ -174,7 +174,7 @@ fn sessions(server: &Server, now: crate::core::io::Now, out: &mut String) {
 
 fn session_sets(
     sets: std::collections::BTreeMap<u64, Vec<i64>>,
-    now: crate::core::io::Now,
+    now: crate::units::Now,
     out: &mut String,
 ) {
     let count: usize = sets.values().map(Vec::len).sum();
@@ -187,7 +187,7 @@ fn session_sets(
     }
 }
 
-fn expiry_line(count: usize, at_ms: u64, now: crate::core::io::Now, out: &mut String) {
+fn expiry_line(count: usize, at_ms: u64, now: crate::units::Now, out: &mut String) {
     let left = i64::try_from(at_ms).unwrap_or(i64::MAX)
         - i64::try_from(now.mono_us / 1000).unwrap_or(i64::MAX);
     let at = LocalTime::at(now.wall_ms.saturating_add(left));
@@ -195,7 +195,7 @@ fn expiry_line(count: usize, at_ms: u64, now: crate::core::io::Now, out: &mut St
 }
 
 /// Connections by the moment at which they would be closed if nothing were heard of them.
-fn connections(server: &Server, now: crate::core::io::Now, net: &Net, out: &mut String) {
+fn connections(server: &Server, now: crate::units::Now, net: &Net, out: &mut String) {
     let mut sets: std::collections::BTreeMap<u64, Vec<String>> = std::collections::BTreeMap::new();
     let interval = 10_000;
     for conn in server.connections() {

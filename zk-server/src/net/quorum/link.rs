@@ -11,8 +11,8 @@ use proto::quorum::QuorumPacket;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::core::io::LinkId;
 use crate::store::image::Image;
+use crate::units::LinkId;
 
 /// Bytes waiting at which a server that does not read is given up.
 const GIVE_UP: usize = 1 << 30;

@@ -24,11 +24,11 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::config::QuorumServer;
-use crate::core::io::LinkId;
 use crate::quorum::View;
 use crate::store::DatabaseSettings;
 use crate::store::image::Image;
 use crate::threads::core::Core;
+use crate::units::LinkId;
 
 pub use link::Link;
 

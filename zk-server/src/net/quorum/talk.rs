@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use super::link::{Link, Todo};
 use super::{QuorumNet, dial};
-use crate::core::io::Zxid;
 use crate::peer::PeerInput;
 use crate::store::image::Image;
 use crate::store::snapshot::wire::{self, Receiver};
 use crate::threads::core::Core;
+use crate::units::Zxid;
 
 /// Bytes read by one call.
 const READ: usize = 64 << 10;

@@ -10,9 +10,9 @@ use proto::zk::stat::StatPersisted;
 
 use super::input::{Input, bad};
 use super::{Disk, MAGIC, open_stream};
-use crate::core::io::Zxid;
 use crate::store::image::{ImageNode, ImageSink, ZxidDigest};
 use crate::store::names::{SNAPSHOT, zxid_of};
+use crate::units::Zxid;
 
 /// Bytes of the key of the ACL and the persisted stat that end a node.
 const NODE_END: usize = 8 + 60;

@@ -23,7 +23,7 @@ use super::disk::{Access, Disk, DiskFile};
 use super::error::StoreError;
 use super::image::ImageSource;
 use super::names::{self, Named, SNAPSHOT};
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 pub use load::{Loaded, Trailer, load, verify};
 

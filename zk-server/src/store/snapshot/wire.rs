@@ -15,10 +15,10 @@ use proto::zk::acl::{Acl, Id};
 use proto::zk::stat::StatPersisted;
 
 use super::output;
-use crate::core::io::Zxid;
 use crate::store::image::{ImageNode, ImageSink, ImageSource};
 use crate::store::restoring::DatabaseSettings;
 use crate::tree::Database;
+use crate::units::Zxid;
 
 const SIGNATURE: &str = "BenWasHere";
 /// Key of the ACL and persisted stat, which end a node.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use driver::local_time::LocalTime;
 
 use super::tree::{Node, Tree};
-use crate::core::io::Zxid;
+use crate::units::Zxid;
 
 /// `SnapshotFormatter` without and with `-d`.
 pub fn details(tree: &Tree, zxid: Zxid, data: bool, out: &mut dyn Write) -> io::Result<()> {

@@ -10,8 +10,9 @@ use proto::zk::OpCode;
 
 use crate::auth::Identity;
 use crate::config::Role;
-use crate::core::io::{LinkId, Now, RemoteRequest};
+use crate::core::io::RemoteRequest;
 use crate::quorum::View;
+use crate::units::{LinkId, Now};
 use crate::zab::io::Effect;
 use crate::zab::zxid::{COUNTER, begins_epoch};
 

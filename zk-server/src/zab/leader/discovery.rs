@@ -7,9 +7,10 @@ use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
-use crate::core::io::{DiskOrder, LinkId, Now};
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskOrder;
 use crate::tree::Database;
+use crate::units::{LinkId, Now};
 use crate::zab::event::Event;
 use crate::zab::io::Effect;
 use crate::zab::zxid::epoch_of;

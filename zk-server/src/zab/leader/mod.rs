@@ -18,14 +18,16 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proto::quorum::QuorumPacket;
 
-use crate::core::io::{DiskDone, Now};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskDone;
 use crate::tree::Database;
+use crate::units::Now;
 
 use super::event::Event;
-use super::io::{Effect, LinkId};
+use super::io::Effect;
 use super::settings::{Settings, Start};
+use crate::units::LinkId;
 
 use follower::{Follower, Stage};
 use proposal::Outstanding;

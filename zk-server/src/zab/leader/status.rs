@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::config::Role;
-use crate::core::io::LinkId;
+use crate::units::LinkId;
 
 use super::follower::{Follower, Stage};
 use super::{Leader, Phase};

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
-use crate::core::io::{DiskOrder, LinkId, Now, Zxid};
 use crate::mutants::{self, Mutant};
+use crate::store::orders::DiskOrder;
 use crate::tree::Database;
+use crate::units::{LinkId, Now, Zxid};
 use crate::zab::event::{Event, Sync};
 use crate::zab::io::Effect;
 

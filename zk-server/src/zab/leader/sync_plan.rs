@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
-use crate::core::io::Zxid;
 use crate::tree::Database;
+use crate::units::Zxid;
 use crate::zab::zxid::{begins_epoch, follows};
 
 use super::Settings;

@@ -4,10 +4,12 @@ use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
-use crate::core::io::{DiskOrder, Now};
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskOrder;
+use crate::units::LinkId;
+use crate::units::Now;
 use crate::zab::event::Event;
-use crate::zab::io::{Effect, LinkId};
+use crate::zab::io::Effect;
 
 use super::{FIRST_PAUSE_US, LINKS, Learner, Phase};
 

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
-use crate::core::io::{DiskDone, Now};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskDone;
+use crate::units::Now;
 
-use super::io::{Effect, LinkId};
+use super::io::Effect;
 use super::settings::{Settings, Start};
+use crate::units::LinkId;
 
 /// So many links, from the one that it is given on, are a learner's own: Java's five tries to connect
 /// with `leaderConnectDelayDuringRetryMs` between them, and before those some with shorter pauses, for

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
-use crate::core::io::{DiskOrder, LinkId, Now, Zxid};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskOrder;
 use crate::tree::Database;
+use crate::units::{LinkId, Now, Zxid};
 use crate::zab::config::{self, Transaction};
 use crate::zab::event::{Event, Sync};
 use crate::zab::io::Effect;

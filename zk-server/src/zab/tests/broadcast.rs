@@ -10,10 +10,11 @@ use proto::zk::txn::TxnHeader;
 
 use super::pump::{Role, World};
 use crate::auth::Identity;
-use crate::core::io::{DiskDone, LinkId, Now, Zxid};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskDone;
 use crate::tree::Database;
+use crate::units::{LinkId, Now, Zxid};
 use crate::zab::leader::Phase;
 use crate::zab::testing::{at, database, record, view, zxid as z};
 use crate::zab::{Effect, Leader, Settings, Start};

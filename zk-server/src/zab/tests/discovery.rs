@@ -5,8 +5,9 @@ use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
 use proto::quorum::{PacketType, QuorumPacket};
 
 use super::pump::{Role, World};
-use crate::core::io::{DiskDone, LinkId};
 use crate::store::epochs::Epoch;
+use crate::store::orders::DiskDone;
+use crate::units::LinkId;
 use crate::zab::leader::Phase;
 use crate::zab::testing::{at, database, record, replay, view, zxid as z};
 use crate::zab::{Effect, Leader, Settings, Start};

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
-use crate::core::io::{DiskDone, DiskOrder, LinkId, Now, Zxid};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::tree::Database;
+use crate::units::{LinkId, Now, Zxid};
 use crate::zab::testing::{record_by, replay};
 use crate::zab::{Effect, Leader, Learner, Settings, Start, leader, learner};
 

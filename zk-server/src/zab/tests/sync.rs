@@ -6,8 +6,9 @@ use proto::quorum::PacketType::*;
 use proto::quorum::{PacketType, QuorumPacket};
 
 use super::pump::{History, World};
-use crate::core::io::{DiskDone, DiskOrder, LinkId};
 use crate::store::epochs::Epoch;
+use crate::store::orders::{DiskDone, DiskOrder};
+use crate::units::LinkId;
 use crate::zab::learner::Phase;
 use crate::zab::testing::{at, database, record, record_by, view, zxid as z};
 use crate::zab::{Effect, Learner, Settings, Start};
@@ -220,7 +221,7 @@ fn only_what_is_committed_is_applied_before_uptodate() {
     assert_eq!(alone.acks(), [z(5, 0)]);
     alone.learner.disk(
         DiskDone::Logged {
-            zxid: crate::core::io::Zxid(z(5, 1)),
+            zxid: crate::units::Zxid(z(5, 1)),
         },
         at(1),
         &mut alone.out,

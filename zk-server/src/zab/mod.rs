@@ -7,6 +7,7 @@
 
 mod config;
 pub mod event;
+mod handler;
 pub mod io;
 pub mod leader;
 pub mod learner;

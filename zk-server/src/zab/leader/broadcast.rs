@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use proto::quorum::payload::{Request, Revalidate, Revalidated, Touch};
+use proto::quorum::payload::{Request, Revalidate, Revalidated};
 use proto::quorum::{PacketType, QuorumPacket};
 use proto::zk::OpCode;
 
@@ -13,13 +13,12 @@ use crate::config::Role;
 use crate::core::io::RemoteRequest;
 use crate::quorum::View;
 use crate::units::{LinkId, Now};
+use crate::zab::handler::{self, Handler, send};
 use crate::zab::io::Effect;
 use crate::zab::zxid::{COUNTER, begins_epoch};
 
 use super::Leader;
-use super::follower::Stage;
 use super::proposal::Proposal;
-use super::sync::send;
 
 impl Leader {
     pub(super) fn propose(
@@ -48,7 +47,7 @@ impl Leader {
             acks: BTreeSet::new(),
             config,
         };
-        for (&link, learner) in &mut self.learners {
+        for (&link, learner) in self.learners.iter_mut() {
             if learner.forwarding() && learner.role == Role::Participant {
                 learner.acks.proposed(zxid, now.mono_us);
                 learner.sent += 1;
@@ -73,12 +72,10 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Result<(), String> {
+        self.learners.heard(link, self.ticks, now);
         let Some(learner) = self.learners.get_mut(&link) else {
             return Ok(());
         };
-        let silence = self.settings.ticks_us(self.settings.sync_limit);
-        learner.deadline_us = Some(now.mono_us + silence);
-        learner.counts_until_tick = self.ticks + self.settings.sync_limit;
         match packet.kind {
             PacketType::Ack => {
                 learner.acks.acknowledged(packet.zxid);
@@ -87,15 +84,7 @@ impl Leader {
                     self.acknowledged(server, packet.zxid, out);
                 }
             }
-            PacketType::Ping => {
-                for touch in Touch::read(packet) {
-                    let touch = touch.map_err(|error| error.to_string())?;
-                    out.push(Effect::Touch {
-                        session: touch.session,
-                        timeout_ms: touch.timeout_ms,
-                    });
-                }
-            }
+            PacketType::Ping => handler::touched(packet, out)?,
             PacketType::Revalidate => {
                 let ask = Revalidate::read(packet).map_err(|error| error.to_string())?;
                 out.push(Effect::Revalidate {
@@ -203,7 +192,7 @@ impl Leader {
 
     fn tell_committed(&mut self, proposal: &Proposal, leader: Option<i64>, out: &mut Vec<Effect>) {
         let zxid = proposal.zxid;
-        for (&link, learner) in &mut self.learners {
+        for (&link, learner) in self.learners.iter_mut() {
             if !learner.forwarding() {
                 continue;
             }
@@ -278,7 +267,7 @@ impl Leader {
         self.next_half_us = now.mono_us + self.settings.ticks_us(1) / 2;
         if !self.half_tick {
             self.ticks += 1;
-            let counts = |ticks| move |l: &&super::Follower| l.counts_until_tick >= ticks;
+            let counts = |ticks| move |l: &&Handler| l.counts_until_tick >= ticks;
             let synced = self.learners.values().filter(counts(self.ticks));
             let mut ids: BTreeSet<i64> = synced.filter_map(|learner| learner.server).collect();
             ids.insert(self.start.me);
@@ -294,24 +283,7 @@ impl Leader {
     }
 
     fn ping(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let limit = self.settings.ticks_us(self.settings.sync_limit);
-        let mut late = Vec::new();
-        for (&link, learner) in &mut self.learners {
-            if !learner.forwarding() || learner.stage == Stage::Syncing && learner.is_snap() {
-                continue;
-            }
-            if learner.acks.waiting_us(now.mono_us) >= limit {
-                late.push(link);
-            } else {
-                learner.sent += 1;
-                send(
-                    link,
-                    QuorumPacket::new(PacketType::Ping, self.last_proposed),
-                    out,
-                );
-            }
-        }
-        for link in late {
+        for link in self.learners.ping(self.last_proposed, now, out) {
             let reason = "Closing connection to peer due to transaction timeout.";
             self.close(link, reason.to_owned(), out);
         }

@@ -3,23 +3,16 @@
 //!
 //! The new epoch is on this server's disk before anyone is told of it.
 
-use proto::quorum::payload::{LearnerInfo, PROTOCOL_VERSION};
-use proto::quorum::{PacketType, QuorumPacket};
+use proto::quorum::QuorumPacket;
 
-use crate::config::Role;
 use crate::store::epochs::Epoch;
 use crate::store::orders::DiskOrder;
 use crate::tree::Database;
 use crate::units::{LinkId, Now};
-use crate::zab::event::Event;
+use crate::zab::handler::{self, MAX_EPOCH, Stage};
 use crate::zab::io::Effect;
-use crate::zab::zxid::epoch_of;
 
-use super::follower::Stage;
 use super::{Leader, Phase};
-
-/// A zxid has 31 bits for it.
-const MAX_EPOCH: i64 = i32::MAX as i64;
 
 impl Leader {
     /// The first packet of a learner.
@@ -30,8 +23,9 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        let (server, role) = self.introduced(packet)?;
-        let accepted_epoch = epoch_of(packet.zxid);
+        let version = self.views.active.version();
+        let who = handler::introduced(packet, self.start.me, version)?;
+        let (server, accepted_epoch) = (who.server, who.accepted_epoch);
         let voter = self.views.active.is_voter(server);
         if voter && self.phase != Phase::Discovering && accepted_epoch > self.epoch {
             // Java's leader stays, and that server can't ever follow it.
@@ -42,64 +36,17 @@ impl Leader {
             self.abandon(reason, out);
             return Ok(());
         }
-        // The older connection is one that this server has not seen break.
-        let same = |l: &super::Follower| l.server == Some(server);
-        let older = self.learners.iter().find(|&(_, learner)| same(learner));
-        if let Some((&older, _)) = older {
+        if let Some(older) = self.learners.older(server) {
             let reason = format!("server {server} has connected again");
             self.close(older, reason, out);
         }
-        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
-        if let Some(learner) = self.learners.get_mut(&link) {
-            learner.server = Some(server);
-            learner.role = role;
-            learner.stage = Stage::Known;
-            learner.deadline_us = Some(deadline);
-            let peer = learner.peer;
-            out.push(Effect::Say(Event::LearnerConnected { server, peer, role }));
-        }
+        self.learners.introduce(link, &who, now, out);
         match self.phase {
             Phase::Discovering => self.connecting(server, accepted_epoch, out),
             Phase::Accepting => {}
-            _ => self.inform(link, now, out),
+            _ => self.learners.inform(link, self.epoch, now, out),
         }
         Ok(())
-    }
-
-    /// Who says so, and whether it may follow this server.
-    fn introduced(&self, packet: &QuorumPacket) -> Result<(i64, Role), String> {
-        let role = match packet.kind {
-            PacketType::FollowerInfo => Role::Participant,
-            PacketType::ObserverInfo => Role::Observer,
-            kind => {
-                return Err(format!(
-                    "First packet {kind:?} is not FOLLOWERINFO or OBSERVERINFO!"
-                ));
-            }
-        };
-        let info = LearnerInfo::read(packet);
-        let server = match info.server {
-            Some(server) if info.protocol >= PROTOCOL_VERSION => server,
-            _ => return Err("it is older than 3.4, which is not supported".to_owned()),
-        };
-        if server == self.start.me {
-            return Err(format!(
-                "it calls itself server {server}, as this server does: two servers have the same myid"
-            ));
-        }
-        let version = self.views.active.version();
-        if info.config_version.is_some_and(|theirs| theirs > version) {
-            return Err(
-                "Follower is ahead of the leader (has a later activated configuration)".to_owned(),
-            );
-        }
-        let accepted_epoch = epoch_of(packet.zxid);
-        if !(-1..MAX_EPOCH).contains(&accepted_epoch) {
-            return Err(format!(
-                "it accepted epoch {accepted_epoch}, which can't be"
-            ));
-        }
-        Ok((server, role))
     }
 
     /// A server has told which epoch it accepted last: the new one is later than all.
@@ -134,7 +81,7 @@ impl Leader {
             .map(|(&link, _)| link)
             .collect();
         for link in known {
-            self.inform(link, now, out);
+            self.learners.inform(link, self.epoch, now, out);
         }
         if self.views.active.is_voter(self.start.me) {
             self.electing.insert(self.start.me);
@@ -153,17 +100,6 @@ impl Leader {
         }
     }
 
-    fn inform(&mut self, link: LinkId, now: Now, out: &mut Vec<Effect>) {
-        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
-        let packet = QuorumPacket::leader_info(self.epoch);
-        if let Some(learner) = self.learners.get_mut(&link) {
-            learner.stage = Stage::Informed;
-            learner.deadline_us = Some(deadline);
-            learner.sent += 1;
-            out.push(Effect::Send { link, packet });
-        }
-    }
-
     pub(super) fn ack_epoch(
         &mut self,
         link: LinkId,
@@ -172,21 +108,10 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Result<(), String> {
-        if packet.kind != PacketType::AckEpoch {
-            return Err(format!("{:?} is not ACKEPOCH", packet.kind));
-        }
-        let epoch = packet.acked_epoch().map_err(|error| error.to_string())?;
+        let epoch = self.learners.epoch_acknowledged(link, packet, now)?;
         let zxid = packet.zxid;
-        if zxid < 0 {
-            return Err(format!("its history ends at 0x{zxid:x}, which can't be"));
-        }
-        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
-        let Some(learner) = self.learners.get_mut(&link) else {
-            return Ok(());
-        };
-        learner.stage = Stage::Elected { zxid };
-        learner.deadline_us = Some(deadline);
-        let server = learner.server.unwrap_or_default();
+        let server = self.learners.get(&link).and_then(|l| l.server);
+        let server = server.unwrap_or_default();
         if self.phase != Phase::Electing {
             self.synchronize(link, zxid, db, now, out);
             return Ok(());

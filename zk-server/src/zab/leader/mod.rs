@@ -5,14 +5,12 @@
 
 mod broadcast;
 mod discovery;
-mod follower;
 mod proposal;
 mod quorum;
 mod status;
 mod sync;
-mod sync_plan;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -24,12 +22,11 @@ use crate::store::orders::DiskDone;
 use crate::tree::Database;
 use crate::units::Now;
 
-use super::event::Event;
+use super::handler::{Handlers, Stage};
 use super::io::Effect;
 use super::settings::{Settings, Start};
 use crate::units::LinkId;
 
-use follower::{Follower, Stage};
 use proposal::Outstanding;
 use quorum::Views;
 pub use status::{LeaderStatus, LearnerStatus, ProposalSizes};
@@ -66,7 +63,7 @@ pub struct Leader {
     electing: BTreeSet<i64>,
     /// have the leader's history on their disks
     established: BTreeSet<i64>,
-    learners: BTreeMap<LinkId, Follower>,
+    learners: Handlers,
     outstanding: Outstanding,
     last_proposed: i64,
     last_committed: i64,
@@ -93,7 +90,7 @@ impl Leader {
             connecting: BTreeSet::new(),
             electing: BTreeSet::new(),
             established: BTreeSet::new(),
-            learners: BTreeMap::new(),
+            learners: Handlers::new(settings),
             outstanding: Outstanding::default(),
             last_proposed: 0,
             last_committed: 0,
@@ -112,10 +109,7 @@ impl Leader {
 
     /// A learner has connected.
     pub fn accepted(&mut self, link: LinkId, peer: SocketAddr, now: Now) {
-        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
-        let ticks = self.ticks + self.settings.init_limit + self.settings.sync_limit;
-        self.learners
-            .insert(link, Follower::new(peer, now.wall_ms, deadline, ticks));
+        self.learners.accepted(link, peer, self.ticks, now);
     }
 
     pub fn packet(
@@ -177,12 +171,7 @@ impl Leader {
     /// The last byte of a `SendSnapshot` has been written: from here on the learner is expected to
     /// answer within `initLimit`.
     pub fn snapshot_sent(&mut self, link: LinkId, now: Now) {
-        let deadline = now.mono_us + self.settings.ticks_us(self.settings.init_limit);
-        if let Some(learner) = self.learners.get_mut(&link) {
-            if learner.stage == Stage::Syncing {
-                learner.deadline_us = Some(deadline);
-            }
-        }
+        self.learners.snapshot_sent(link, now);
     }
 
     /// The server has made a transaction and `DiskOrder::Append` is ordered. `config`: the new
@@ -206,13 +195,7 @@ impl Leader {
             let reason = self.late();
             return self.abandon(reason, out);
         }
-        let late: Vec<LinkId> = self
-            .learners
-            .iter()
-            .filter(|(_, learner)| learner.deadline_us.is_some_and(|at| at <= now.mono_us))
-            .map(|(&link, _)| link)
-            .collect();
-        for link in late {
+        for link in self.learners.silent(now) {
             let reason = "it has been silent for too long, or the quorum has not formed in time";
             self.close(link, reason.to_owned(), out);
         }
@@ -224,8 +207,11 @@ impl Leader {
     /// In microseconds of `Now::mono_us`.
     pub fn next_deadline(&self) -> Option<u64> {
         let half = (self.phase == Phase::Serving).then_some(self.next_half_us);
-        let learners = self.learners.values().filter_map(|l| l.deadline_us);
-        learners.chain(half).chain(self.deadline_us).min()
+        let learners = self.learners.next_deadline();
+        [half, learners, self.deadline_us]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Closes a learner's connection for what it did, or did not.
@@ -237,7 +223,7 @@ impl Leader {
     }
 
     fn forget(&mut self, link: LinkId, reason: String, out: &mut Vec<Effect>) {
-        let Some(learner) = self.learners.remove(&link) else {
+        let Some(learner) = self.learners.forget(link, reason, out) else {
             return;
         };
         self.pending_syncs.retain(|&(_, waiting)| waiting != link);
@@ -248,11 +234,6 @@ impl Leader {
                 self.established.remove(&server);
             }
         }
-        out.push(Effect::Say(Event::LearnerClosed {
-            server: learner.server,
-            peer: learner.peer,
-            reason,
-        }));
     }
 
     fn abandon(&mut self, reason: String, out: &mut Vec<Effect>) {
@@ -261,7 +242,7 @@ impl Leader {
         }
         self.phase = Phase::Over;
         self.deadline_us = None;
-        for link in std::mem::take(&mut self.learners).into_keys() {
+        for link in std::mem::take(&mut *self.learners).into_keys() {
             out.push(Effect::Close { link });
         }
         out.push(Effect::Abandon { reason });

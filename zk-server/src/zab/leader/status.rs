@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use crate::config::Role;
 use crate::units::LinkId;
 
-use super::follower::{Follower, Stage};
+use crate::zab::handler::{Handler, Stage};
+
 use super::{Leader, Phase};
 
 /// Bytes of the proposals of this leader; -1 before the first (Java: `BufferStats`).
@@ -88,7 +89,7 @@ impl Leader {
             let all = self.learners.values();
             all.filter(move |l| l.role == role && l.forwarding())
         };
-        let votes = |l: &&Follower| l.server.is_some_and(|id| self.views.active.is_voter(id));
+        let votes = |l: &&Handler| l.server.is_some_and(|id| self.views.active.is_voter(id));
         let followers = forwarding(Role::Participant).count();
         LeaderStatus {
             phase: self.phase,
@@ -111,14 +112,14 @@ impl Leader {
 
     /// Servers that are connected and in step: what a reconfiguration needs a quorum of.
     pub fn synced_servers(&self) -> impl Iterator<Item = i64> + '_ {
-        let synced = |l: &&Follower| l.forwarding() && l.counts_until_tick >= self.ticks;
+        let synced = |l: &&Handler| l.forwarding() && l.counts_until_tick >= self.ticks;
         let followers = self.learners.values().filter(synced);
         let followers = followers.filter(|l| l.role == Role::Participant);
         let me = std::iter::once(self.start.me);
         followers.filter_map(|l| l.server).chain(me)
     }
 
-    fn learner_status(&self, link: LinkId, learner: &Follower) -> LearnerStatus {
+    fn learner_status(&self, link: LinkId, learner: &Handler) -> LearnerStatus {
         LearnerStatus {
             link,
             since_ms: learner.since_ms,

@@ -1,4 +1,4 @@
-//! A learner as its leader sees it (Java: `LearnerHandler`, `SyncLimitCheck`).
+//! A learner as its master sees it (Java: `LearnerHandler`, `SyncLimitCheck`).
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::zab::event::Sync;
 
 /// What a learner has told so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::zab) enum Stage {
     /// FOLLOWERINFO or OBSERVERINFO is next.
     Greeting,
     /// The epoch is not decided, or not written.
@@ -27,7 +27,7 @@ pub(super) enum Stage {
 }
 
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(in crate::zab) struct Handler {
     pub peer: SocketAddr,
     /// when it connected, in milliseconds since 1970
     pub since_ms: i64,
@@ -37,7 +37,7 @@ pub(super) struct Follower {
     pub stage: Stage,
     /// until when it has to speak; `None` while it is not its turn
     pub deadline_us: Option<u64>,
-    /// up to this tick it counts for the leader's quorum (Java: `tickOfNextAckDeadline`)
+    /// leader: up to this tick it counts for the quorum (Java: `tickOfNextAckDeadline`)
     pub counts_until_tick: u64,
     /// how it is brought up to date, until it is
     pub sync: Option<Sync>,
@@ -49,8 +49,8 @@ pub(super) struct Follower {
     pub last_zxid: i64,
 }
 
-impl Follower {
-    pub(super) fn new(
+impl Handler {
+    pub(in crate::zab) fn new(
         peer: SocketAddr,
         since_ms: i64,
         deadline_us: u64,
@@ -74,12 +74,12 @@ impl Follower {
     }
 
     /// Whether a snapshot is on its way to it.
-    pub(super) fn is_snap(&self) -> bool {
+    pub(in crate::zab) fn is_snap(&self) -> bool {
         self.sync == Some(Sync::Snap)
     }
 
     /// Whether proposals, commits and informs go to it.
-    pub(super) fn forwarding(&self) -> bool {
+    pub(in crate::zab) fn forwarding(&self) -> bool {
         matches!(self.stage, Stage::Syncing | Stage::Synced | Stage::Active)
     }
 }
@@ -87,7 +87,7 @@ impl Follower {
 /// How long the leader has been waiting for the ACK of a proposal: of one at a time, then of the
 /// latest (Java: `SyncLimitCheck`).
 #[derive(Debug, Default)]
-pub(super) struct AckCheck {
+pub(in crate::zab) struct AckCheck {
     started: bool,
     /// zxid, and when it was sent
     current: Option<(i64, u64)>,
@@ -95,11 +95,11 @@ pub(super) struct AckCheck {
 }
 
 impl AckCheck {
-    pub(super) fn start(&mut self) {
+    pub(in crate::zab) fn start(&mut self) {
         self.started = true;
     }
 
-    pub(super) fn proposed(&mut self, zxid: i64, at_us: u64) {
+    pub(in crate::zab) fn proposed(&mut self, zxid: i64, at_us: u64) {
         if !self.started {
             return;
         }
@@ -110,7 +110,7 @@ impl AckCheck {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, zxid: i64) {
+    pub(in crate::zab) fn acknowledged(&mut self, zxid: i64) {
         let is = |waiting: Option<(i64, u64)>| waiting.is_some_and(|(other, _)| other == zxid);
         if is(self.current) {
             self.current = self.next.take();
@@ -120,7 +120,7 @@ impl AckCheck {
     }
 
     /// Microseconds since the proposal was sent that is waited for.
-    pub(super) fn waiting_us(&self, now_us: u64) -> u64 {
+    pub(in crate::zab) fn waiting_us(&self, now_us: u64) -> u64 {
         self.current.map_or(0, |(_, at)| now_us.saturating_sub(at))
     }
 }

@@ -10,7 +10,7 @@ use crate::tree::Database;
 use crate::units::Zxid;
 use crate::zab::zxid::{begins_epoch, follows};
 
-use super::Settings;
+use crate::zab::settings::Settings;
 
 /// Transactions, committed all.
 pub(super) type History = Vec<(i64, Bytes)>;

@@ -93,20 +93,16 @@ impl Net {
     /// The same command on that host. It becomes the program itself: pids stay what they are.
     pub fn on_host(&self, host: u8, command: &Command) -> Command {
         let mut wrapped = Command::new("ip");
-        wrapped
-            .args(["netns", "exec", &self.host(host)])
-            .arg(command.get_program())
-            .args(command.get_args());
-        if let Some(dir) = command.get_current_dir() {
-            wrapped.current_dir(dir);
-        }
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => wrapped.env(key, value),
-                None => wrapped.env_remove(key),
-            };
-        }
-        wrapped
+        wrapped.args(["netns", "exec", &self.host(host)]);
+        behind(wrapped, command)
+    }
+
+    /// The same command where `names` is `/etc/hosts`. What is written to the file later counts too.
+    pub fn with_names(&self, names: &Path, command: &Command) -> Command {
+        let mut wrapped = Command::new("unshare");
+        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        wrapped.args(["--mount", "sh", "-c", script]).arg(names);
+        behind(wrapped, command)
     }
 
     /// Puts the calling thread on the switch: what it connects from here on goes to the hosts.
@@ -117,12 +113,54 @@ impl Net {
         setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter its own namespaces");
     }
 
+    /// Gives every host a second network, `10.78.0.N`, with a switch and cables of its own; the
+    /// first switch's namespace is on it too.
+    pub fn join_second(&self) -> Result<(), String> {
+        let switch = &self.switch();
+        ip(&[
+            "-n",
+            switch,
+            "link",
+            "add",
+            "sw2",
+            "type",
+            "bridge",
+            "stp_state",
+            "0",
+        ])?;
+        ip(&["-n", switch, "addr", "add", "10.78.0.254/24", "dev", "sw2"])?;
+        ip(&["-n", switch, "link", "set", "sw2", "up"])?;
+        for host in 1..=self.hosts {
+            let (name, port) = (&self.host(host), &format!("s{host}"));
+            ip(&[
+                "-n", switch, "link", "add", port, "type", "veth", "peer", "name", "eth1", "netns",
+                name,
+            ])?;
+            ip(&["-n", switch, "link", "set", port, "master", "sw2", "up"])?;
+            let address = &format!("10.78.0.{host}/24");
+            ip(&["-n", name, "addr", "add", address, "dev", "eth1"])?;
+            ip(&["-n", name, "link", "set", "eth1", "up"])?;
+        }
+        Ok(())
+    }
+
+    /// A host's address on the second network.
+    pub fn second(&self, host: u8) -> IpAddr {
+        IpAddr::from(Ipv4Addr::new(10, 78, 0, host))
+    }
+
+    /// As [`Net::cut`], for the network of that number: 0 is the first.
+    #[track_caller]
+    pub fn cut_network(&self, host: u8, network: usize, cut: bool) {
+        let port = format!("{}{host}", ["h", "s"][network]);
+        let state = if cut { "down" } else { "up" };
+        ip(&["-n", &self.switch(), "link", "set", &port, state]).expect("ip link");
+    }
+
     /// Pulls a host's cable, or puts it back. Nobody is told: packets get lost.
     #[track_caller]
     pub fn cut(&self, host: u8, cut: bool) {
-        let state = if cut { "down" } else { "up" };
-        let port = format!("h{host}");
-        ip(&["-n", &self.switch(), "link", "set", &port, state]).expect("ip link");
+        self.cut_network(host, 0, cut);
     }
 }
 
@@ -149,6 +187,21 @@ fn remove_stale() {
             let _ = ip(&["netns", "del", &name]);
         }
     }
+}
+
+/// `wrapper`, which starts what follows it, with a command, its folder and its variables.
+fn behind(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        wrapper.current_dir(dir);
+    }
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(key, value),
+            None => wrapper.env_remove(key),
+        };
+    }
+    wrapper
 }
 
 fn ip<S: AsRef<OsStr>>(args: &[S]) -> Result<(), String> {

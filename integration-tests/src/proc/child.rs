@@ -105,7 +105,9 @@ impl Drop for Process {
         self.kill();
         if std::thread::panicking() {
             let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
+            // what the waiting asked
+            let asked = |line: &&str| !line.contains("Processing srvr command");
+            let lines: Vec<&str> = log.lines().filter(asked).collect();
             let from = lines.len().saturating_sub(80);
             eprintln!("---- log of {} (last lines) ----", self.name);
             eprintln!("{}", lines[from..].join("\n"));

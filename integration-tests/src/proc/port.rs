@@ -2,38 +2,46 @@
 //! test nor an outgoing connection gets the number, while a server that sets `SO_REUSEADDR` (Java's
 //! and tokio's do) can still listen on it, again and again.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-/// A reserved port on 127.0.0.1, free again when dropped.
+/// A reserved port on 127.0.0.1 or another address of this machine, free again when dropped.
 #[derive(Debug)]
 pub struct Port {
-    number: u16,
+    addr: SocketAddr,
     _held: TcpSocket,
 }
 
 impl Port {
     pub fn reserve() -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
+        Self::reserve_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn reserve_on(host: IpAddr) -> Self {
+        let any = SocketAddr::new(host, 0);
+        let socket = match host {
+            IpAddr::V4(_) => TcpSocket::new_v4(),
+            IpAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let socket = socket.expect("a socket");
         // Only after the bind: two reservations must not share a number.
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         socket.set_reuseaddr(false).expect("SO_REUSEADDR off");
         socket.bind(any).expect("a free port");
         socket.set_reuseaddr(true).expect("SO_REUSEADDR on");
-        let number = socket.local_addr().expect("a bound socket").port();
+        let addr = socket.local_addr().expect("a bound socket");
         Self {
-            number,
+            addr,
             _held: socket,
         }
     }
 
     pub fn number(&self) -> u16 {
-        self.number
+        self.addr.port()
     }
 
     pub fn addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+        self.addr
     }
 }
 

@@ -8,7 +8,10 @@ use std::time::Duration;
 use proto::buf::Reader;
 use proto::jute::Jute;
 use proto::zk::OpCode;
-use proto::zk::request::{AuthPacket, ConnectRequest, PathRequest, PathWatchRequest};
+use proto::zk::acl::Acl;
+use proto::zk::request::{
+    AuthPacket, ConnectRequest, CreateRequest, PathRequest, PathWatchRequest,
+};
 use proto::zk::response::{
     ConnectResponse, GetAclResponse, GetChildren2Response, GetDataResponse, ReplyHeader,
 };
@@ -165,6 +168,34 @@ impl ZkClient {
             auth: Some(auth),
         };
         self.must(OpCode::Auth, &packet);
+    }
+
+    /// Creates an open znode and gives the error code.
+    pub fn create(&mut self, path: &str, flags: i32) -> Result<i32, Gone> {
+        let request = CreateRequest {
+            path,
+            data: Some(b"x"),
+            acl: vec![Acl::OPEN],
+            flags,
+        };
+        Ok(self.call(OpCode::Create, &request.to_vec())?.0)
+    }
+
+    /// What a znode has after all that was committed before, whoever committed it; none where there is
+    /// no such znode.
+    pub fn synced(&mut self, path: &str) -> Result<Option<Vec<u8>>, Gone> {
+        let sync = PathRequest { path };
+        if self.call(OpCode::Sync, &sync.to_vec())?.0 != 0 {
+            return Err(Gone);
+        }
+        let watch = false;
+        let get = PathWatchRequest { path, watch }.to_vec();
+        let (err, reply) = self.call(OpCode::GetData, &get)?;
+        if err != 0 {
+            return Ok(None);
+        }
+        let reply = GetDataResponse::from_bytes(&reply).map_err(|_| Gone)?;
+        Ok(Some(reply.data.unwrap_or_default().to_vec()))
     }
 
     /// Every znode with data, ACL and Stat, one a line, sorted by path.

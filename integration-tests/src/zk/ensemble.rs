@@ -6,6 +6,7 @@
     reason = "writes configuration, starts real processes"
 )]
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ pub struct Ensemble {
     dir: PathBuf,
     members: Vec<Member>,
     lines: Vec<String>,
+    /// of one member alone
+    own_lines: BTreeMap<usize, Vec<String>>,
     properties: Vec<String>,
     java_options: Vec<String>,
     java: Option<Java>,
@@ -61,11 +64,16 @@ pub struct Ensemble {
 impl Ensemble {
     /// Everything on loopback, below `dir`.
     pub fn local(dir: &Path, voters: usize, observers: usize) -> Self {
+        Self::at(dir, IpAddr::from(Ipv4Addr::LOCALHOST), voters, observers)
+    }
+
+    /// Everything on that address of this machine.
+    pub fn at(dir: &Path, host: IpAddr, voters: usize, observers: usize) -> Self {
         let member = |observer| {
-            let held: Vec<Port> = (0..3).map(|_| Port::reserve()).collect();
+            let held: Vec<Port> = (0..3).map(|_| Port::reserve_on(host)).collect();
             Member {
                 observer,
-                host: IpAddr::from(Ipv4Addr::LOCALHOST),
+                host,
                 ports: [held[0].number(), held[1].number(), held[2].number()],
                 _held: held,
                 process: None,
@@ -100,6 +108,7 @@ impl Ensemble {
             dir: dir.to_owned(),
             members: members.into_iter().collect(),
             lines: Vec::new(),
+            own_lines: BTreeMap::new(),
             properties: Vec::new(),
             java_options: Vec::new(),
             java: None,
@@ -119,6 +128,14 @@ impl Ensemble {
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
+    }
+
+    /// Adds a line to that member's zoo.cfg from its next start on; it takes the place of one with the
+    /// same key, `server.N` included. A key alone only takes that one out.
+    pub fn own_line(&mut self, id: usize, line: &str) {
+        let lines = self.own_lines.entry(id).or_default();
+        lines.retain(|known| key(known) != key(line));
+        lines.push(line.to_owned());
     }
 
     /// A system property of everybody.
@@ -183,19 +200,21 @@ impl Ensemble {
             "4lw.commands.whitelist=*".to_owned(),
             "preAllocSize=512".to_owned(),
         ];
-        for line in &self.lines {
-            let key = |l: &str| l.split('=').next().map(str::to_owned);
-            lines.retain(|known| key(known) != key(line));
-            lines.push(line.clone());
-        }
         if own.observer {
             lines.push("peerType=observer".to_owned());
         }
         for (i, member) in self.members.iter().enumerate() {
             let [_, quorum, election] = member.ports;
             let role = if member.observer { ":observer" } else { "" };
-            let (id, host) = (i + 1, member.host);
+            let (id, host) = (i + 1, written(member.host));
             lines.push(format!("server.{id}={host}:{quorum}:{election}{role}"));
+        }
+        let alone = self.own_lines.get(&id).into_iter().flatten();
+        for line in self.lines.iter().chain(alone) {
+            lines.retain(|known| key(known) != key(line));
+            if line.contains('=') {
+                lines.push(line.clone());
+            }
         }
         lines.push(String::new());
         std::fs::create_dir_all(dir.join("data")).expect("the data folder can be made");
@@ -208,14 +227,40 @@ impl Ensemble {
     /// The line by which a member joins: `server.N=host:port:port:role;host:port`.
     pub fn joins_as(&self, id: usize, role: &str) -> String {
         let member = self.member(id);
-        let (host, [client, quorum, election]) = (member.host, member.ports);
+        let (host, [client, quorum, election]) = (written(member.host), member.ports);
         format!("server.{id}={host}:{quorum}:{election}:{role};{host}:{client}")
+    }
+
+    /// Ports for clients, for the leader's learners, for elections.
+    pub fn ports(&self, id: usize) -> [u16; 3] {
+        self.member(id).ports
+    }
+
+    /// From here on clients of that member are looked for at this address.
+    pub fn moved(&mut self, id: usize, host: IpAddr, ports: [u16; 3]) {
+        let member = self.member_mut(id);
+        (member.host, member.ports) = (host, ports);
+    }
+
+    /// What that member's host takes for `/etc/hosts`, at once and from its next start on.
+    #[track_caller]
+    pub fn names(&self, id: usize, text: &str) {
+        let dir = self.member_dir(id);
+        std::fs::create_dir_all(&dir).expect("the member's folder can be made");
+        std::fs::write(dir.join("hosts"), text).expect("names can be written");
     }
 
     /// Starts a server in the member's folder and does not wait for it.
     #[track_caller]
     pub fn start(&mut self, id: usize, kind: Kind) {
-        let config = self.write(id);
+        self.write(id);
+        self.start_again(id, kind);
+    }
+
+    /// Starts a server from the configuration as the one before has left it.
+    #[track_caller]
+    pub fn start_again(&mut self, id: usize, kind: Kind) {
+        let config = self.member_dir(id).join("zoo.cfg");
         let dir = self.member_dir(id);
         let mut command = match kind {
             Kind::Ours => {
@@ -238,6 +283,10 @@ impl Ensemble {
         };
         command.arg(config).current_dir(&dir);
         if let Some(net) = &self.net {
+            let names = dir.join("hosts");
+            if names.exists() {
+                command = net.with_names(&names, &command);
+            }
             command = net.on_host(id as u8, &command);
         }
         let name = format!("member {id} ({kind})");
@@ -353,6 +402,18 @@ impl Ensemble {
                 self.running().into_iter().map(|id| self.zxid(id)).collect();
             zxids[0].is_some() && zxids.iter().all(|zxid| *zxid == zxids[0])
         });
+    }
+}
+
+fn key(line: &str) -> Option<&str> {
+    line.split('=').next()
+}
+
+/// An address as it stands before a colon.
+fn written(host: IpAddr) -> String {
+    match host {
+        IpAddr::V4(host) => host.to_string(),
+        IpAddr::V6(host) => format!("[{host}]"),
     }
 }
 

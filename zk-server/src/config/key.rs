@@ -5,6 +5,8 @@
 pub enum Where {
     /// a key of zoo.cfg only (`QuorumPeerConfig.parseProperties` names it)
     Cfg,
+    /// a key of zoo.cfg, and the system property `zookeeper.NAME` where zoo.cfg does not set it
+    CfgOrProperty,
     /// the system property `zookeeper.NAME`, which a line `NAME=value` of zoo.cfg sets
     Property,
     /// the system property `NAME`, no prefix; we take it from zoo.cfg too
@@ -58,6 +60,13 @@ const REFUSED: &str = "refused_keys_name_key_file_and_line";
 
 /// Why a key that only an ensemble reads has no meaning here.
 const ENSEMBLE: &str = "only an ensemble reads it; a standalone server does not, in Java too";
+
+impl Where {
+    /// `QuorumPeerConfig.parseProperties` names the key.
+    pub fn in_cfg(self) -> bool {
+        matches!(self, Self::Cfg | Self::CfgOrProperty)
+    }
+}
 
 impl Key {
     const fn new(
@@ -121,6 +130,11 @@ impl Key {
         self
     }
 
+    pub(super) const fn or_property(mut self) -> Self {
+        self.place = Where::CfgOrProperty;
+        self
+    }
+
     pub(super) const fn ensemble(self) -> Self {
         self.noted(ENSEMBLE)
     }
@@ -139,7 +153,7 @@ impl Key {
     pub fn property(&self) -> Option<String> {
         match self.place {
             Where::Cfg => None,
-            Where::Property => Some(format!("zookeeper.{}", self.name)),
+            Where::CfgOrProperty | Where::Property => Some(format!("zookeeper.{}", self.name)),
             Where::Bare => Some(self.name.to_owned()),
         }
     }

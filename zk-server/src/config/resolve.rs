@@ -65,6 +65,9 @@ impl Resolved {
         let in_file = || self.in_file(name);
         match key.place {
             Where::Cfg => in_file(),
+            Where::CfgOrProperty => {
+                in_file().or_else(|| self.in_flags(&format!("zookeeper.{name}")))
+            }
             Where::Property => in_file()
                 .or_else(|| self.in_flags(&format!("zookeeper.{name}")))
                 .or_else(|| {
@@ -110,7 +113,7 @@ impl Resolved {
         }
         for property in self.cfg.iter() {
             let key = keys::find(property.key.trim());
-            if key.is_none_or(|key| key.place != Where::Cfg) {
+            if key.is_none_or(|key| !key.place.in_cfg()) {
                 let name = format!("zookeeper.{}", property.key.trim());
                 set(name, property.value.trim());
             }
@@ -160,10 +163,10 @@ impl Resolved {
             };
             let read = match key.place {
                 Where::Cfg => false,
-                Where::Property => property != name,
+                Where::CfgOrProperty | Where::Property => property != name,
                 Where::Bare => property == name,
             };
-            if !read || key.place == Where::Property && self.cfg.get(name).is_some() {
+            if !read || key.place != Where::Bare && self.cfg.get(name).is_some() {
                 continue;
             }
             if let Some(value) = self.in_flags(&property) {
@@ -199,7 +202,7 @@ impl Resolved {
                 }
             }
         }
-        if key.place == Where::Cfg && !key.name.ends_with('*') {
+        if key.place.in_cfg() && !key.name.ends_with('*') {
             self.strict(key, name, value)?;
         }
         Ok(())
@@ -264,7 +267,7 @@ impl Resolved {
         let Some(value) = self.value(name) else {
             return fallback;
         };
-        let read = if keys::find(name).is_some_and(|key| key.place == Where::Cfg) {
+        let read = if keys::find(name).is_some_and(|key| key.place.in_cfg()) {
             value.text.parse().ok()
         } else {
             decode(&value.text)

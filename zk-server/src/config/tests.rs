@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proto::properties::Properties;
 
-use super::key::{Key, Kind, Status, Where};
+use super::key::{Key, Kind, Status};
 use super::{Config, JvmFlags, Sources, keys};
 
 const BASE: &str = "dataDir=/data\nclientPort=2181\n";
@@ -172,7 +172,7 @@ fn every_key_of_java_is_in_the_table() {
     for line in lines {
         let (kind, name) = line.split_once(' ').unwrap();
         let found = match kind {
-            "cfg" => keys::find(name).is_some_and(|key| key.place == Where::Cfg),
+            "cfg" => keys::find(name).is_some_and(|key| key.place.in_cfg()),
             _ => {
                 let bare = name.strip_prefix("zookeeper.");
                 keys::find(bare.unwrap_or(name)).is_some()

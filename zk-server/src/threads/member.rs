@@ -138,10 +138,11 @@ fn quorum_net(config: &Config, me: i64) -> QuorumNetSettings {
     QuorumNetSettings {
         me,
         listen_on_all: ensemble.listen_on_all,
+        // A second try fits into the time in which the leader must be reached.
         connect_timeout: ticks(match ensemble.connect_limit {
             0 => ensemble.init_limit,
             limit => limit,
-        }),
+        }) / 2,
         stall_timeout: ticks(ensemble.init_limit),
         max_packet: config.limits.jute_max_buffer.saturating_mul(2) + EXTRA,
         accepted_nodelay: ensemble.leader_nodelay,

@@ -13,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "host:port:port[:role][;[address:]port] of a server of the ensemble",
     )
-    .held_by(QUORUM),
+    .held_by("servers_have_addresses_of_ipv6"),
     Key::cfg("group*", Text, "", "3.2", "servers of a group").held_by(QUORUM),
     Key::cfg("weight*", Text, "", "3.2", "weight of a server").held_by(QUORUM),
     Key::cfg(
@@ -101,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.5",
         "listen for servers on all addresses",
     )
-    .held_by(QUORUM),
+    .held_by("a_server_may_listen_on_all_addresses"),
     Key::cfg(
         "localSessionsEnabled",
         Bool,
@@ -199,7 +199,8 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "several addresses a server",
     )
-    .held_by(QUORUM),
+    .or_property()
+    .held_by("a_server_is_reached_at_any_of_its_addresses"),
     Key::cfg(
         "multiAddress.reachabilityCheckEnabled",
         Bool,
@@ -207,7 +208,10 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "try the addresses of a server",
     )
-    .noted("all addresses of a server are tried at once, and the first that answers is taken"),
+    .or_property()
+    .noted(
+        "the address of a server that answers first is taken, and left when it is silent for cnxTimeout",
+    ),
     Key::cfg(
         "multiAddress.reachabilityCheckTimeoutMs",
         Int,
@@ -215,7 +219,10 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds of a try",
     )
-    .noted("all addresses of a server are tried at once, and the first that answers is taken"),
+    .or_property()
+    .noted(
+        "the address of a server that answers first is taken, and left when it is silent for cnxTimeout",
+    ),
     Key::cfg(
         "oraclePath",
         Text,

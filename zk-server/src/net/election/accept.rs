@@ -100,7 +100,7 @@ async fn hear(
     mut stream: TcpStream,
     remote: SocketAddr,
 ) -> Option<(TcpStream, BytesMut, InitialMessage)> {
-    dial::prepare(&stream, net.settings.keep_alive);
+    dial::prepare(&stream, &net.settings);
     let patience = net.settings.connect_timeout;
     let mut read = BytesMut::with_capacity(256);
     let heard = timeout(patience, async {

@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::ElectionNet;
+use super::{ElectionNet, ElectionNetSettings};
 
 /// A further address is tried when those before it have not answered for so long.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -35,7 +35,7 @@ pub(super) async fn run(
             });
         }
     };
-    prepare(&stream, net.settings.keep_alive);
+    prepare(&stream, &net.settings);
     let mut hello = Vec::new();
     initial.encode(net.settings.multi_address, &mut hello);
     if let Err(error) = stream.write_all(&hello).await {
@@ -50,11 +50,15 @@ pub(super) async fn run(
 }
 
 /// Options of any connection of the election port.
-pub(super) fn prepare(stream: &TcpStream, keep_alive: bool) {
+pub(super) fn prepare(stream: &TcpStream, settings: &ElectionNetSettings) {
     let _ = stream.set_nodelay(true);
-    if keep_alive {
+    if settings.keep_alive {
         let _ = SockRef::from(stream).set_keepalive(true);
     }
+    // A vote that was not received must not wait for a network that is gone, while another address of
+    // that server would answer (Java: `multiAddress.reachabilityCheckEnabled`).
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(settings.connect_timeout));
 }
 
 struct Failed {

@@ -14,16 +14,7 @@ pub(super) async fn connect(
 ) -> Result<TcpStream, String> {
     let mut tries = JoinSet::new();
     for (host, port) in addresses {
-        tries.spawn(async move {
-            match timeout(patience, connect_one(&host, port)).await {
-                Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
-                Err(_) => Err(format!(
-                    "{host}:{port}: no answer in {} ms",
-                    patience.as_millis()
-                )),
-            }
-        });
+        tries.spawn(async move { connect_one(&host, port, patience).await });
     }
     let mut failed = Vec::new();
     while let Some(tried) = tries.join_next().await {
@@ -39,13 +30,19 @@ pub(super) async fn connect(
     Err(failed.join("; "))
 }
 
-async fn connect_one(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let mut last = std::io::Error::other("the name has no address");
-    for address in lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
+async fn connect_one(host: &str, port: u16, patience: Duration) -> Result<TcpStream, String> {
+    let mut last = format!("{host}:{port}: the name has no address");
+    let resolved = lookup_host((host, port)).await;
+    for address in resolved.map_err(|error| format!("{host}:{port}: {error}"))? {
+        let why = match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {} ms", patience.as_millis()),
+        };
+        last = match address.ip().to_string() == host {
+            true => format!("{host}:{port}: {why}"),
+            false => format!("{host}:{port} ({}): {why}", address.ip()),
+        };
     }
     Err(last)
 }

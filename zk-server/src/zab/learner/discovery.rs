@@ -65,6 +65,7 @@ impl Learner {
         if *dials < LINKS && retry < *give_up_us {
             // A broken link may be told of twice.
             retry_us.get_or_insert(retry);
+            self.unreachable = reason.to_owned();
             if pause == whole {
                 out.push(Effect::Say(Event::LeaderUnreachable {
                     leader: self.leader,

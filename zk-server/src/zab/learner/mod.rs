@@ -78,6 +78,8 @@ pub struct Learner {
     first_link: LinkId,
     link: LinkId,
     phase: Phase,
+    /// why the last dial failed
+    unreachable: String,
     /// the leader's, once it has told it
     epoch: i64,
     /// when the leader was heard last
@@ -125,6 +127,7 @@ impl Learner {
                 give_up_us: now.mono_us + settings.ticks_us(limit),
                 retry_us: None,
             },
+            unreachable: String::new(),
             epoch: start.accepted_epoch,
             heard_us: now.mono_us,
             applied: start.last_zxid,
@@ -205,7 +208,11 @@ impl Learner {
             }
             Phase::Connecting { give_up_us, .. } if give_up_us <= now.mono_us => {
                 let leader = self.leader;
-                self.abandon(format!("leader {leader} can't be reached in time"), out);
+                let mut reason = format!("leader {leader} can't be reached in time");
+                if !self.unreachable.is_empty() {
+                    reason = format!("{reason}: {}", self.unreachable);
+                }
+                self.abandon(reason, out);
             }
             _ => {}
         }

@@ -87,6 +87,8 @@ impl Input {
         }
         let config = Config::builder()
             .completion_type(CompletionType::List)
+            // Lines that are pasted together are commands one after the other.
+            .bracketed_paste(false)
             .build();
         let editor = Editor::<ZnodeCompleter, DefaultHistory>::with_config(config);
         let Ok(mut editor) = editor else {

@@ -161,23 +161,20 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// `zkServer-initialize.sh` leaves it in the (log) data folder; it counts once.
+    /// `zkServer-initialize.sh` leaves it in dataDir; it counts once. Java looks only in the log's folder,
+    /// where that script does not write it when the two differ.
     fn take_initialize_file(&self) -> Result<bool, StoreError> {
-        let path = self
-            .log_dir
-            .parent()
-            .unwrap_or(self.log_dir)
-            .join("initialize");
-        let there = self
-            .disk
-            .exists(&path)
-            .map_err(StoreError::io("look for", &path))?;
-        if there {
-            self.disk
-                .remove(&path)
-                .map_err(StoreError::io("remove", &path))?;
+        let mut found = false;
+        for dir in [self.log_dir, self.snap_dir] {
+            let path = dir.parent().unwrap_or(dir).join("initialize");
+            let there = self.disk.exists(&path);
+            if there.map_err(StoreError::io("look for", &path))? {
+                let removed = self.disk.remove(&path);
+                removed.map_err(StoreError::io("remove", &path))?;
+                found = true;
+            }
         }
-        Ok(there)
+        Ok(found)
     }
 
     fn load_snapshot(

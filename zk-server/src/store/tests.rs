@@ -278,6 +278,15 @@ fn an_empty_folder_counts_only_with_initialize_or_autocreate() {
     let zxid = store.recover(&mut Model::default()).unwrap().zxid;
     assert_eq!(zxid, Zxid(0));
     assert!(!dir.path().join("initialize").exists());
+    // Where the two folders differ, the script leaves it in the one of the snapshots.
+    let (dir, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut config = self::config(dir.path());
+    config.log_dir = logs.path().to_owned();
+    config.db_autocreate = false;
+    let mut store = Store::open(Arc::new(RealDisk), config).unwrap();
+    fs::write(dir.path().join("initialize"), "").unwrap();
+    let zxid = store.recover(&mut Model::default()).unwrap().zxid;
+    assert_eq!(zxid, Zxid(0));
 }
 
 #[test]

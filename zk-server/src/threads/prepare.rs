@@ -42,6 +42,9 @@ pub(super) fn restore(config: &Config) -> Result<Restored, StartError> {
     let (worker, loaded) =
         Worker::open(store, database_settings(config)).map_err(|error| failed_store(&error))?;
     let found = &loaded.found;
+    if found.zxid.0 < 0 && !config.members.distributed {
+        return Err(nothing_to_serve(config));
+    }
     for note in &found.notes {
         tracing::warn!(target: STARTUP, "{note}");
     }
@@ -195,6 +198,15 @@ fn failed_folders(error: &StoreError) -> StartError {
         message: format!("{error}. Change dataDir or dataLogDir, or the folder."),
         exit_code: 3,
     }
+}
+
+/// A server alone has nobody to get a tree from. Java's starts, and refuses every client.
+fn nothing_to_serve(config: &Config) -> StartError {
+    unexpected(format!(
+        "dataDir={} is empty, and db.autocreate=false forbids to begin with an empty tree: run zkServer-initialize.sh \
+         --force once, or bring back the data.",
+        config.data_dir.display()
+    ))
 }
 
 pub(super) fn failed_store(error: &StoreError) -> StartError {

@@ -9,6 +9,8 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
 /**
  * Reads lines "NAME VERSION HEX" of Kafka messages on stdin, has Kafka's own class read and write
  * each, and prints the lines with the bytes that it wrote. What this release does not know is left out.
+ * The first lines were random messages of proto/src/kafka/tests/sample.rs; since then the files beside
+ * this one, without their first lines, are what to feed another release with.
  */
 public class RewriteMessages {
     static final List<String> PACKAGES = List.of(

@@ -6,13 +6,12 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::read_whole;
-use super::sample::Sampler;
 use crate::kafka::api_key::for_each_message;
 use crate::kafka::internal::consumer_protocol::{ConsumerProtocolAssignment, TopicPartition};
 use crate::kafka::internal::offsets::{GroupMetadataValue, OffsetCommitValue, OffsetsKey};
 use crate::kafka::internal::{from_versioned, from_versioned_or_later, to_versioned};
 use crate::kafka::messages::*;
-use crate::kafka::wire::{Message, Wire};
+use crate::kafka::wire::Message;
 
 const KAFKA_3_9: &str =
     include_str!("../../../../integration-tests/golden/kafka/messages-kafka-3.9.2.hex");
@@ -57,27 +56,6 @@ fn check(lines: &str) -> HashSet<(String, i16)> {
         );
     }
     seen
-}
-
-/// What to feed `RewriteMessages.java` with to make such files anew:
-/// `cargo test -p proto print_samples -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints samples for the writer of golden files"]
-fn print_samples() {
-    macro_rules! print {
-        ($($path:tt)*) => {
-            for version in <$($path)*>::VERSIONS.min..=<$($path)*>::VERSIONS.max {
-                for seed in 0..40 {
-                    let v = <$($path)*>::ver(version);
-                    let sample = <$($path)* as Wire>::sample(&mut Sampler::new(seed), v);
-                    let bytes = sample.to_bytes(version).expect("a sample has a form");
-                    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-                    println!("{} {version} {hex}", <$($path)*>::NAME);
-                }
-            }
-        };
-    }
-    for_each_type!(print);
 }
 
 #[test]

@@ -184,7 +184,8 @@ fn log_config(config: Option<&Path>) -> Result<LogConfig, String> {
         Ok(text) => {
             LogConfig::from_yaml(&text).map_err(|error| format!("{}: {error}.", path.display()))
         }
-        Err(_) => Ok(LogConfig::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LogConfig::default()),
+        Err(error) => Err(format!("{} cannot be read: {error}.", path.display())),
     }
 }
 

@@ -31,11 +31,11 @@ done
 if [ -z "$binaries" ]; then
   binaries=$source_dir/target/release
   [ -x "$binaries/broker" ] && [ -x "$binaries/zk-server" ] ||
-    (cd "$source_dir" && cargo build --release --locked --bins)
+    (cd "$source_dir" && cargo build --release --locked --bins -p zk-server -p broker)
 fi
 for name in zk-server zk-cli zk-txnlog zk-snapshot zk-cleanup broker kafka-tools; do
   [ -x "$binaries/$name" ] && continue
-  echo "install.sh: $name is not in $binaries; build it with: cargo build --release --locked --bins" >&2
+  echo "install.sh: $name is not in $binaries; build it with: cargo build --release --locked --bins -p zk-server -p broker" >&2
   exit 1
 done
 if ! mkdir -p "$prefix" || [ ! -w "$prefix" ]; then

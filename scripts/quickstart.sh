@@ -44,7 +44,7 @@ fi
 
 need_rust
 step "Building (the first time takes some minutes)"
-cargo build --release --locked --bins
+cargo build --release --locked --bins -p zk-server -p broker
 
 mkdir -p "$data/zookeeper" "$data/kafka" "$data/logs"
 cat > "$data/zoo.cfg" <<CFG

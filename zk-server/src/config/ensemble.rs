@@ -6,7 +6,7 @@ use std::path::Path;
 use proto::properties::Properties;
 
 use super::error::ConfigError;
-use super::quorum::{QuorumConfig, Role};
+use super::quorum::{QuorumConfig, QuorumServer, Role};
 use super::resolve::Resolved;
 use super::settings::at;
 
@@ -223,6 +223,7 @@ fn check(
             known.join(", ")
         )));
     }
+    no_address_twice(quorum)?;
     for (key, harmless, why) in MISSING {
         let Some(value) = set.value(key) else {
             continue;
@@ -235,6 +236,36 @@ fn check(
                 "{}: {key}={}: {why}.",
                 value.place, value.text
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Two servers cannot listen at one address. Java starts all the same: one of the two never gets its port.
+/// A wildcard means another machine in each line; names are compared as they stand.
+fn no_address_twice(quorum: &QuorumConfig) -> Result<(), ConfigError> {
+    let mut known: Vec<(&str, u16, &QuorumServer)> = Vec::new();
+    for server in &quorum.servers {
+        for (host, data, election) in &server.addresses {
+            if host == "0.0.0.0" || host == "::" {
+                continue;
+            }
+            for port in [*data, *election] {
+                let same = |(at, taken, _): &&(&str, u16, &QuorumServer)| {
+                    *taken == port && at.eq_ignore_ascii_case(host)
+                };
+                match known.iter().find(same) {
+                    Some((.., other)) if other.id != server.id => {
+                        return Err(ConfigError::invalid(format!(
+                            "{}: server.{} and server.{} ({}) both have {host}:{port}: two servers cannot \
+                             listen at one address, correct one of the lines on all servers.",
+                            server.place, server.id, other.id, other.place
+                        )));
+                    }
+                    Some(_) => {}
+                    None => known.push((host, port, server)),
+                }
+            }
         }
     }
     Ok(())

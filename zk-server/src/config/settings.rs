@@ -301,9 +301,18 @@ fn server_id(myid: Option<&str>, data_dir: &Path) -> Result<Option<i64>, ConfigE
     let Some(text) = myid else {
         return Ok(None);
     };
-    text.trim_end_matches('\r').parse().map(Some).map_err(|_| {
+    let text = text.trim_end_matches('\r');
+    text.parse().map(Some).map_err(|_| {
+        let what = match text.trim() {
+            "" => "has no number in its first line".to_owned(),
+            // a file of any length may stand here
+            _ => {
+                let begin: String = text.chars().take(40).collect();
+                format!("serverid {begin:?} is not a number")
+            }
+        };
         ConfigError::invalid(format!(
-            "{}: serverid {text} is not a number: the file holds the N of this server's line server.N alone.",
+            "{}: {what}: write the N of this server's line server.N into it and nothing else.",
             data_dir.join("myid").display()
         ))
     })

@@ -339,6 +339,29 @@ fn members_make_an_ensemble() {
     assert!(error.contains("myid file is missing"), "{error}");
     let error = of(&format!("{two}{limits}"), "3").unwrap_err();
     assert!(error.contains("My id 3 not in the peer list"), "{error}");
+    for myid in ["\r", " ", "one", "1 2"] {
+        let error = of(&format!("{two}{limits}"), myid).unwrap_err();
+        let what = match myid.trim() {
+            "" => "has no number in its first line".to_owned(),
+            text => format!("serverid {text:?} is not a number"),
+        };
+        let all = format!("/data/myid: {what}: write the N of this server's line server.N into it");
+        assert!(error.starts_with(&all), "{error}");
+    }
+    for (line, part) in [
+        (
+            "server.3=B:1:4",
+            "zoo.cfg, line 7: server.3 and server.2 (zoo.cfg, line 4) both have B:1: two servers",
+        ),
+        ("server.3=c:1:2", ""),
+        ("server.3=a:5:1", "server.3 and server.1 (zoo.cfg, line 3) both have a:1:"),
+        ("server.3=0.0.0.0:1:2\nserver.4=0.0.0.0:1:2", ""),
+    ] {
+        match of(&format!("{two}{limits}{line}"), "1") {
+            Ok(_) => assert_eq!(part, ""),
+            Err(error) => assert!(!part.is_empty() && error.contains(part), "{error}"),
+        }
+    }
     let config = of(&format!("{two}{limits}"), "2").unwrap();
     assert!(config.members.distributed);
     assert!(config.warnings[0].contains("You need at least 3 servers"));

@@ -26,8 +26,9 @@ impl Epoch {
     }
 }
 
-/// A zxid has 31 bits for its epoch. With any other a server could neither lead nor follow.
-const POSSIBLE: std::ops::RangeInclusive<i64> = 0..=i32::MAX as i64;
+/// A zxid has 31 bits for its epoch, and there must be a later one: with any other number a server
+/// could neither lead nor follow.
+const POSSIBLE: std::ops::Range<i64> = 0..i32::MAX as i64;
 
 /// `None` when the file is not there.
 pub fn read(disk: &dyn Disk, dir: &Path, epoch: Epoch) -> Result<Option<i64>, StoreError> {
@@ -116,7 +117,9 @@ pub fn load(disk: &dyn Disk, dir: &Path, last: Zxid) -> Result<Epochs, StoreErro
         Some(current) => current,
         None => {
             write(disk, dir, Epoch::Current, of_last)?;
-            notes.push(missing(Epoch::Current, of_last));
+            if last.0 != 0 {
+                notes.push(missing(Epoch::Current, of_last));
+            }
             of_last
         }
     };
@@ -148,7 +151,10 @@ pub fn load(disk: &dyn Disk, dir: &Path, last: Zxid) -> Result<Epochs, StoreErro
         None => {
             let value = of_last.max(current);
             write(disk, dir, Epoch::Accepted, value)?;
-            notes.push(missing(Epoch::Accepted, value));
+            // nothing is missing in a new folder
+            if last.0 != 0 {
+                notes.push(missing(Epoch::Accepted, value));
+            }
             value
         }
     };
@@ -198,14 +204,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let get = || read(&RealDisk, dir.path(), Epoch::Current);
         assert_eq!(get().unwrap(), None);
-        for value in [0, 7, i64::from(i32::MAX)] {
+        for value in [0, 7, i64::from(i32::MAX) - 1] {
             write(&RealDisk, dir.path(), Epoch::Current, value).unwrap();
             assert_eq!(get().unwrap(), Some(value));
         }
         // Java's println and printf forms
         std::fs::write(dir.path().join("currentEpoch"), "12\n").unwrap();
         assert_eq!(get().unwrap(), Some(12));
-        for text in ["", "twelve", "-5", "2147483648", "99999999999999999999"] {
+        for text in ["", "twelve", "-5", "2147483647", "99999999999999999999"] {
             std::fs::write(dir.path().join("currentEpoch"), text).unwrap();
             assert!(matches!(get(), Err(StoreError::BadEpoch { .. })), "{text}");
         }
@@ -218,6 +224,9 @@ mod tests {
     #[test]
     fn missing_files_follow_from_the_last_transaction() {
         let dir = tempfile::tempdir().unwrap();
+        let new = tempfile::tempdir().unwrap();
+        let fresh = load(&RealDisk, new.path(), Zxid(0)).unwrap();
+        assert_eq!(fresh, Epochs::default(), "nothing to tell of");
         assert_eq!(found(dir.path(), 0x3_0000_0007).unwrap(), (3, 3));
         assert_eq!(
             read(&RealDisk, dir.path(), Epoch::Accepted).unwrap(),

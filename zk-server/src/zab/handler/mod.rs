@@ -24,8 +24,8 @@ use super::zxid::epoch_of;
 pub(super) use state::{Handler, Stage};
 pub(super) use sync::{Begun, send};
 
-/// A zxid has 31 bits for it.
-pub(super) const MAX_EPOCH: i64 = i32::MAX as i64;
+/// A zxid has 31 bits for it; the last number is none that a server starts with.
+pub(super) const MAX_EPOCH: i64 = i32::MAX as i64 - 1;
 
 /// What a learner says of itself with its first packet.
 #[derive(Debug)]

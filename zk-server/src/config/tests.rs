@@ -354,7 +354,10 @@ fn members_make_an_ensemble() {
             "zoo.cfg, line 7: server.3 and server.2 (zoo.cfg, line 4) both have B:1: two servers",
         ),
         ("server.3=c:1:2", ""),
-        ("server.3=a:5:1", "server.3 and server.1 (zoo.cfg, line 3) both have a:1:"),
+        (
+            "server.3=a:5:1",
+            "server.3 and server.1 (zoo.cfg, line 3) both have a:1:",
+        ),
         ("server.3=0.0.0.0:1:2\nserver.4=0.0.0.0:1:2", ""),
     ] {
         match of(&format!("{two}{limits}{line}"), "1") {

@@ -76,8 +76,12 @@ struct Peer {
     wanted: bool,
     /// the last message was one of a server that looks for a leader
     looking: bool,
+    /// when a message came last
+    heard_at: Option<u64>,
     failures: u32,
     failing_since: u64,
+    /// of the last failure
+    why: String,
     told_at: u64,
     retry_at: Option<u64>,
     gone: bool,
@@ -93,6 +97,22 @@ pub struct Links {
     peers: BTreeMap<i64, Peer>,
     next_observer: i64,
     clashes: BTreeSet<(i64, IpAddr)>,
+    /// when it was told that somebody came in this server's own name
+    own_id_told: Option<u64>,
+    /// when it was told that too many came that nobody knows
+    crowd_told: Option<u64>,
+}
+
+/// What is known of another server, for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    pub server: i64,
+    pub addresses: Vec<Address>,
+    pub connected: bool,
+    /// when its last message came
+    pub heard_at: Option<u64>,
+    /// since when it cannot be reached, and why the last time
+    pub failing: Option<(u64, String)>,
 }
 
 impl Links {
@@ -104,7 +124,25 @@ impl Links {
             peers: BTreeMap::new(),
             next_observer: -1,
             clashes: BTreeSet::new(),
+            own_id_told: None,
+            crowd_told: None,
         }
+    }
+
+    /// The other servers of the configuration.
+    pub fn contacts(&self) -> Vec<Contact> {
+        let contact = |(id, addresses): (&i64, &Vec<Address>)| {
+            let peer = self.peers.get(id);
+            let failing = peer.filter(|peer| peer.failures > 0 && peer.wire.is_none());
+            Contact {
+                server: *id,
+                addresses: addresses.clone(),
+                connected: peer.is_some_and(|peer| peer.wire.is_some()),
+                heard_at: peer.and_then(|peer| peer.heard_at),
+                failing: failing.map(|peer| (peer.failing_since, peer.why.clone())),
+            }
+        };
+        self.known.iter().map(contact).collect()
     }
 
     /// Where this server and the others listen, of the active and of a proposed configuration.
@@ -192,6 +230,7 @@ impl Links {
                 peer.failures + 1
             )));
         }
+        reason.clone_into(&mut peer.why);
         if refused && !peer.gone {
             peer.gone = true;
             out.push(Order::Reach { server, gone: true });
@@ -212,7 +251,7 @@ impl Links {
     ) {
         let mut server = initial.server;
         if server == self.me {
-            return self.own_id(wire, remote, &initial, out);
+            return self.own_id(wire, remote, &initial, now, out);
         }
         if server == ANY_OBSERVER {
             server = self.next_observer;
@@ -220,9 +259,12 @@ impl Links {
         }
         if !self.has_room_for(server) {
             out.push(Order::Close { wire });
-            return out.push(Order::Warn(format!(
-                "Closing the connection of {remote} on the election port: server {server} stands in no configuration, and {STRANGERS} others like it are connected"
-            )));
+            if is_due(&mut self.crowd_told, now) {
+                out.push(Order::Warn(format!(
+                    "Closing the connection of {remote} on the election port: server {server} stands in no configuration, and {STRANGERS} others like it are connected"
+                )));
+            }
+            return;
         }
         self.clash(server, remote, &initial, now, out);
         let peer = self.peers.entry(server).or_default();
@@ -261,6 +303,7 @@ impl Links {
     /// A message has come in: its sender runs.
     pub fn heard(&mut self, server: i64, now: Now, out: &mut Vec<Order>) {
         if let Some(peer) = self.peers.get_mut(&server) {
+            peer.heard_at = Some(now.mono_us);
             peer.reached(server, now, out);
         }
     }
@@ -334,10 +377,11 @@ impl Links {
         wire: Wire,
         remote: IpAddr,
         initial: &InitialMessage,
+        now: Now,
         out: &mut Vec<Order>,
     ) {
         out.push(Order::Close { wire });
-        if self.clashes.len() < STRANGERS && self.clashes.insert((self.me, remote)) {
+        if is_due(&mut self.own_id_told, now) {
             out.push(Order::Warn(format!(
                 "We got a connection request from a server with our own ID: {remote} (it says {}) is server {} too, as is this one at {}. Refused: give each server its own number, in its file myid and in its line server.N",
                 text(&initial.addresses),
@@ -394,6 +438,15 @@ impl Peer {
             });
         }
     }
+}
+
+/// Whether something may be told (again); then it counts as told.
+fn is_due(told: &mut Option<u64>, now: Now) -> bool {
+    let due = told.is_none_or(|at| now.mono_us >= at + TELL_AGAIN_US);
+    if due {
+        *told = Some(now.mono_us);
+    }
+    due
 }
 
 fn is_wildcard(host: &str) -> bool {

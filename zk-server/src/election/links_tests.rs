@@ -212,15 +212,53 @@ fn servers_of_no_configuration_are_heard_up_to_a_number() {
     };
     let out = orders(|out| five.accepted(Wire(2), ip(1), observer, at(0), out));
     assert_eq!(out, kept(Wire(2), -1));
-    for id in 0..100 {
-        orders(|out| five.accepted(Wire(10 + id as u64), ip(1), from(600 + id), at(0), out));
-    }
-    let out = orders(|out| five.accepted(Wire(900), ip(1), from(900), at(0), out));
+    let out = orders(|out| {
+        for id in 0..100 {
+            five.accepted(Wire(10 + id as u64), ip(1), from(600 + id), at(0), out);
+        }
+    });
+    let told = |out: &[Order]| {
+        let crowd = |order: &&Order| matches!(order, Order::Warn(text) if text.contains("stands in no configuration"));
+        out.iter().filter(crowd).count()
+    };
+    assert_eq!(told(&out), 1, "not for each");
+    let out = orders(|out| five.accepted(Wire(900), ip(1), from(900), at(60_000), out));
     assert_eq!(out[0], Order::Close { wire: Wire(900) });
-    assert!(matches!(&out[1], Order::Warn(text) if text.contains("stands in no configuration")));
+    assert_eq!(told(&out), 1, "once a minute");
     let mut wildcard = from(499);
     wildcard.addresses[0].host = "0.0.0.0".into();
     let mut alone = Links::new(500);
     let out = orders(|out| alone.accepted(Wire(5), ip(1), wildcard, at(0), out));
     assert_eq!(out, [Order::Close { wire: Wire(5) }], "nowhere to dial");
+}
+
+#[test]
+fn what_is_known_of_the_others() {
+    let mut links = links(2);
+    let mut out = Vec::new();
+    links.send(1, message(), true, at(0), &mut out);
+    links.dial_failed(1, true, "h1:3888: refused", at(5), &mut out);
+    links.accepted(Wire(3), ip(3), from(3), at(6), &mut out);
+    links.heard(3, at(7), &mut out);
+    let contacts = links.contacts();
+    assert_eq!(contacts.len(), 2, "of the configuration, without this one");
+    assert_eq!(contacts[0].server, 1);
+    assert_eq!(contacts[0].addresses, [address(1)]);
+    assert!(!contacts[0].connected);
+    let why = "h1:3888: refused".to_owned();
+    assert_eq!(contacts[0].failing, Some((5000, why)));
+    assert!(contacts[1].connected);
+    assert_eq!(contacts[1].heard_at, Some(7000));
+    assert_eq!(contacts[1].failing, None);
+}
+
+#[test]
+fn its_own_number_from_elsewhere_is_told_once_a_minute() {
+    let mut links = links(2);
+    let mut told = |ms| {
+        let out = orders(|out| links.accepted(Wire(ms), ip(9), from(2), at(ms), out));
+        assert_eq!(out[0], Order::Close { wire: Wire(ms) });
+        out.len() == 2
+    };
+    assert!(told(1) && !told(2) && !told(60_000) && told(60_001));
 }

@@ -28,6 +28,38 @@ pub(super) async fn name(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(last)
 }
 
+/// What is wrong with a port that could not be bound, and what to change in which line.
+pub(super) fn explained(
+    kind: &str,
+    host: &str,
+    port: u16,
+    line: &str,
+    error: &io::Error,
+) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let holder = driver::port_holder::of_port(port);
+            let holder = holder.map_or_else(String::new, |who| format!(" ({who})"));
+            format!(
+                "the port is taken{holder}: stop what listens there, or change the line {line} on all \
+                 servers"
+            )
+        }
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine has no such address: if it is another server of the ensemble, correct its \
+             myid; otherwise name one of its own addresses in the line {line}, or set \
+             quorumListenOnAllIPs=true"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not listen there: take a port over 1023 in the line {line}")
+        }
+        _ => format!(
+            "name an address of this machine in the line {line}, or set quorumListenOnAllIPs=true"
+        ),
+    };
+    format!("cannot bind the {kind} port {host}:{port}: {error}: {what}.")
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;

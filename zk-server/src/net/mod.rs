@@ -12,6 +12,7 @@
 //! | [`admin`] | the AdminServer | `server.admin` |
 //! | `bind` | listens on the ports between servers | |
 //! | [`election`] | the election port | `QuorumCnxManager` |
+//! | `strangers` | who comes to those ports and is no server | |
 //! | [`monitor`] | the values of mntr and Prometheus | `ServerMetrics` |
 #![allow(
     clippy::disallowed_methods,
@@ -41,6 +42,7 @@ pub mod monitor;
 pub mod outbox;
 pub mod quorum;
 mod sniff;
+pub(crate) mod strangers;
 
 /// What all connections and the operators' side share.
 #[derive(Debug)]

@@ -97,7 +97,9 @@ pub enum StoreError {
         accepted: i64,
     },
 
-    #[error("{path} holds {text:?}, which can't be an epoch of this ensemble: write the number that the same file has on the other servers into it, or move this folder away, and the server gets all data from the others")]
+    #[error(
+        "{path} holds {text:?}, which can't be an epoch of this ensemble: write the number that the same file has on the other servers into it, or move this folder away, and the server gets all data from the others"
+    )]
     BadEpoch { path: PathBuf, text: String },
 }
 

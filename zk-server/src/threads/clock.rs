@@ -1,6 +1,8 @@
 //! The clocks of the process, as the core wants them.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::time::MissedTickBehavior;
 
 use crate::units::Now;
 
@@ -30,7 +32,51 @@ impl Clock {
 
     /// The moment of a monotonic time, for timers.
     pub fn instant(&self, mono_us: u64) -> Instant {
-        self.start + std::time::Duration::from_micros(mono_us.saturating_sub(FIRST_US))
+        self.start + Duration::from_micros(mono_us.saturating_sub(FIRST_US))
+    }
+}
+
+/// Wall time is set by people and by NTP. Sessions and elections go by the other clock; an operator who
+/// compares logs, or wonders about the times of znodes, must know.
+#[derive(Debug, Default)]
+struct Steps {
+    last: Option<Now>,
+}
+
+/// A clock that is slewed gains or loses less in a second.
+const STEP_MS: i64 = 1000;
+
+impl Steps {
+    /// How far wall time has moved against monotonic time since the last look.
+    fn look(&mut self, now: Now) -> Option<i64> {
+        let last = self.last.replace(now)?;
+        let passed = now.mono_us.saturating_sub(last.mono_us) / 1000;
+        let step = now.wall_ms - last.wall_ms - i64::try_from(passed).unwrap_or(i64::MAX);
+        (step.abs() >= STEP_MS).then_some(step)
+    }
+}
+
+/// Says when the wall clock jumps. Never returns.
+pub(super) async fn watch(clock: Clock) {
+    let mut steps = Steps::default();
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let now = clock.now();
+        // Between its two clocks the process may have stood still.
+        if clock.now().mono_us - now.mono_us > 100_000 {
+            continue;
+        }
+        if let Some(step) = steps.look(now) {
+            tracing::warn!(
+                "The clock of this machine jumped by {}{} ms (it was set, or the machine slept). Sessions \
+                 do not go by it and live on; times of znodes, and with them TTLs, follow it. Keep the \
+                 clock right with NTP (chrony, systemd-timesyncd)",
+                if step > 0 { "+" } else { "" },
+                step
+            );
+        }
     }
 }
 
@@ -40,4 +86,26 @@ pub fn wall_ms() -> i64 {
     now.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_is_told_apart_from_time_that_passes() {
+        let mut steps = Steps::default();
+        let mut at = |mono_s: u64, wall_s: i64| {
+            steps.look(Now {
+                mono_us: mono_s * 1_000_000,
+                wall_ms: wall_s * 1000,
+            })
+        };
+        assert_eq!(at(1, 1000), None);
+        assert_eq!(at(2, 1001), None);
+        assert_eq!(at(62, 1061), None, "a long pause");
+        assert_eq!(at(63, 4662), Some(3_600_000));
+        assert_eq!(at(64, 4663), None, "once");
+        assert_eq!(at(65, 64), Some(-4_600_000));
+    }
 }

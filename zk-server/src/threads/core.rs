@@ -138,6 +138,16 @@ impl Core {
         self.ensemble.as_ref()
     }
 
+    /// A connection to the quorum port that is none of a server was closed.
+    pub fn stranger(&self, peer: SocketAddr, why: &str) {
+        if let Some(ensemble) = &self.ensemble {
+            let line = format!("Closing the connection of {peer} on the quorum port: {why}");
+            ensemble
+                .strangers
+                .warn(peer.ip(), self.clock.now().mono_us, &line);
+        }
+    }
+
     /// Connections that are open, those of four-letter words included.
     pub fn connection_count(&self) -> usize {
         self.lock().conns.len()
@@ -369,7 +379,7 @@ impl Core {
             if let (Told::Peer(event), Some(ensemble)) = (&event, &self.ensemble) {
                 ensemble.note(event, self.clock.now());
             }
-            report(event, self.ensemble.as_deref());
+            report(event, self.ensemble.as_deref(), self.clock.now());
         }
     }
 

@@ -11,6 +11,7 @@ use super::differ;
 use crate::config::ClientPort;
 use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
+use crate::net::strangers::Strangers;
 use crate::peer::PeerEvent;
 use crate::quorum::View;
 use crate::units::Now;
@@ -32,6 +33,10 @@ pub struct ElectionFigures {
 }
 
 impl ElectionFigures {
+    pub(super) fn looking_since_us(&self) -> Option<u64> {
+        self.looking_since_us
+    }
+
     fn note(&mut self, event: &PeerEvent, now: Now) {
         match event {
             PeerEvent::Looking => {
@@ -76,6 +81,8 @@ pub struct Ensemble {
     figures: Mutex<ElectionFigures>,
     /// how the configurations of others differ, as it was told last
     differences: Mutex<BTreeMap<i64, String>>,
+    /// who came to the quorum port and is no server
+    pub(super) strangers: Strangers,
 }
 
 impl Ensemble {
@@ -88,6 +95,7 @@ impl Ensemble {
             view: Mutex::new(view),
             figures: Mutex::default(),
             differences: Mutex::default(),
+            strangers: Strangers::default(),
         }
     }
 
@@ -140,10 +148,7 @@ impl Ensemble {
         let Ok(theirs) = QuorumConfig::from_text("a notification", config, true) else {
             return;
         };
-        let ours = {
-            let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-            view.clone()
-        };
+        let ours = self.view();
         if theirs.servers.is_empty() || theirs.version != ours.version() {
             return;
         }
@@ -176,6 +181,22 @@ impl Ensemble {
             .map(|id| id.to_string())
             .collect();
         voters.join(", ")
+    }
+
+    pub(super) fn me(&self) -> i64 {
+        self.me
+    }
+
+    /// The configuration that is in use.
+    pub(super) fn view(&self) -> View {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.clone()
+    }
+
+    /// Whether the configuration lists this server.
+    pub(super) fn knows(&self, id: i64) -> bool {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.server(id).is_some()
     }
 
     /// How log lines name a server.

@@ -2,6 +2,7 @@
 
 use crate::core::Event;
 use crate::peer::PeerEvent;
+use crate::units::Now;
 use crate::zab;
 
 use super::ensemble::Ensemble;
@@ -13,22 +14,58 @@ pub(super) enum Told {
     Peer(PeerEvent),
 }
 
-pub(super) fn report(told: Told, ensemble: Option<&Ensemble>) {
+pub(super) fn report(told: Told, ensemble: Option<&Ensemble>, now: Now) {
     match told {
         Told::Server(event) | Told::Peer(PeerEvent::Server(event)) => report_server(&event),
+        Told::Peer(PeerEvent::Zab(event)) => {
+            if !ensemble.is_some_and(|ensemble| report_stranger(&event, ensemble, now)) {
+                report_zab(&event, ensemble);
+            }
+        }
         Told::Peer(event) => report_peer(&event, ensemble),
+    }
+}
+
+/// A learner that stands in no configuration: so many can come that each host has a line a minute.
+fn report_stranger(event: &zab::Event, ensemble: &Ensemble, now: Now) -> bool {
+    let (peer, server, line) = match event {
+        zab::Event::LearnerConnected { server, peer, role } => {
+            let line = format!(
+                "{role:?} sid: {server} has connected from {peer}; it stands in no configuration"
+            );
+            (peer, Some(*server), line)
+        }
+        zab::Event::LearnerClosed {
+            server,
+            peer,
+            reason,
+        } => {
+            let sid = server.map_or_else(String::new, |id| format!(", sid: {id}"));
+            let line = format!("******* GOODBYE {peer}{sid} ********: {reason}");
+            (peer, *server, line)
+        }
+        _ => return false,
+    };
+    if server.is_some_and(|id| ensemble.knows(id)) {
+        return false;
+    }
+    ensemble.strangers.warn(peer.ip(), now.mono_us, &line);
+    true
+}
+
+fn name(ensemble: Option<&Ensemble>, id: i64) -> String {
+    match ensemble {
+        Some(ensemble) => ensemble.name_of(id),
+        None => format!("server {id}"),
     }
 }
 
 fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
     let ms = |us: &u64| us / 1000;
-    let name = |id: i64| match ensemble {
-        Some(ensemble) => ensemble.name_of(id),
-        None => format!("server {id}"),
-    };
+    let name = |id: i64| name(ensemble, id);
     match event {
         PeerEvent::Server(event) => report_server(event),
-        PeerEvent::Zab(event) => report_zab(event, &name),
+        PeerEvent::Zab(event) => report_zab(event, ensemble),
         PeerEvent::Looking => {
             let voters = ensemble.map_or_else(String::new, Ensemble::voters);
             tracing::info!(
@@ -62,7 +99,8 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
     }
 }
 
-fn report_zab(event: &zab::Event, name: &dyn Fn(i64) -> String) {
+fn report_zab(event: &zab::Event, ensemble: Option<&Ensemble>) {
+    let name = |id: i64| name(ensemble, id);
     match event {
         zab::Event::LearnerConnected { server, peer, role } => {
             tracing::info!("{role:?} sid: {server} has connected from {peer}");
@@ -106,13 +144,26 @@ fn report_zab(event: &zab::Event, name: &dyn Fn(i64) -> String) {
             "Unexpected exception, tries={dials}, connecting to the leader, {}: {reason}",
             name(*leader)
         ),
-        zab::Event::Receiving { leader, sync, zxid } => {
+        zab::Event::Receiving {
+            leader,
+            sync,
+            zxid,
+            ours,
+        } => {
             let what = match sync {
                 zab::event::Sync::Diff => "Getting a diff from the leader",
                 zab::event::Sync::Trunc => "Truncating log to get in sync with the leader",
                 zab::event::Sync::Snap => "Getting a snapshot from leader",
             };
             tracing::info!("{what} 0x{zxid:x}: {}", name(*leader));
+            if *sync != zab::event::Sync::Diff && ours > zxid {
+                tracing::warn!(
+                    "Transactions of this server up to 0x{ours:x} that come after 0x{zxid:x} are dropped: \
+                     the leader, {}, does not have them. Those of an election's loser go this way; if \
+                     there are many of them, make sure that this leader is of the same ensemble",
+                    name(*leader)
+                );
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use super::core::Core;
 use super::ensemble::Ensemble;
 use super::log::LogQueue;
 use super::prepare::{self, StartError, unexpected};
+use super::roll_call;
 
 /// The core of this server as a member; it does nothing before its first tick.
 pub(super) async fn core(
@@ -77,6 +78,11 @@ pub(super) async fn core(
         message,
         exit_code: ELECTION_PORT,
     })?;
+    // It is only listened on while this server leads, which may be in a month.
+    if let Some(why) = quorum.cannot_listen().await {
+        tracing::warn!(target: STARTUP, "This server could not lead: {why}");
+    }
+    tokio::spawn(roll_call::run(Arc::downgrade(&core), clock));
     Ok(core)
 }
 

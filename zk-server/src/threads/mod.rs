@@ -17,4 +17,5 @@ mod events;
 pub mod log;
 mod member;
 mod prepare;
+mod roll_call;
 pub mod start;

@@ -16,7 +16,7 @@ use crate::net::admission::Admission;
 use crate::net::{ClientPortBound, Net, NetCounters, WrongPort, admin, listener, monitor};
 use crate::store::FolderLock;
 
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::core::Core;
 use super::log::{LogQueue, LogSettings, LogThread};
 use super::member;
@@ -99,7 +99,7 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         config,
         initial_config: origin.text,
     });
-    run(&net, client, admin).await;
+    run(&net, clock, client, admin).await;
     Ok(Running {
         net,
         log,
@@ -131,10 +131,16 @@ fn dynamic_files(config: &Config, file: Option<PathBuf>) -> Option<DynamicFiles>
 const DEFAULT_TRACE_MASK: i64 = 306;
 
 /// Puts everything that listens or repeats on the runtime.
-async fn run(net: &Arc<Net>, client: Option<TcpListener>, admin: Option<tokio::net::TcpListener>) {
+async fn run(
+    net: &Arc<Net>,
+    clock: Clock,
+    client: Option<TcpListener>,
+    admin: Option<tokio::net::TcpListener>,
+) {
     let timer = net.core.clone();
     timer.feed(Input::Tick);
     tokio::spawn(async move { timer.run_timer().await });
+    tokio::spawn(clock::watch(clock));
     tokio::spawn(serve_clients(client, net.clone()));
     if let Some(listener) = admin {
         tokio::spawn(admin::serve(listener, net.clone()));

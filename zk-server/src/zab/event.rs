@@ -50,6 +50,11 @@ pub enum Event {
         reason: String,
     },
     /// Learner: the leader has begun to send what is missing here (Java: "Getting a diff from the
-    /// leader 0x{}").
-    Receiving { leader: i64, sync: Sync, zxid: i64 },
+    /// leader 0x{}"). `ours`: the end of this server's history.
+    Receiving {
+        leader: i64,
+        sync: Sync,
+        zxid: i64,
+        ours: i64,
+    },
 }

@@ -1,24 +1,21 @@
 //! Binding the election port, and hearing who connects before that counts as a server (Java:
 //! `QuorumCnxManager.Listener`, `handleConnection`).
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use proto::quorum::{Address, InitialMessage};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ElectionNet, dial};
+use super::{ElectionNet, ElectionNetSettings, dial};
 use crate::net::bind;
+use crate::net::strangers::{Place, Unheard};
 
-/// Connections that have not said who they are, at a time.
-const UNHEARD: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Binds all own addresses, with `electionPortBindRetry`.
@@ -31,6 +28,9 @@ pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> 
             Err(error) => error,
         };
         tries += 1;
+        if tries == 1 {
+            net.runtime.spawn(knock(net.settings.clone(), own));
+        }
         if net.settings.bind_retry != 0 && tries >= net.settings.bind_retry {
             return Err(format!(
                 "{error} As I'm leaving the listener thread, I won't be able to participate in leader election any longer ({tries} tries: electionPortBindRetry)."
@@ -38,6 +38,24 @@ pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> 
         }
         tracing::error!("Exception while listening: {error}");
         tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Whoever listens at this server's own address may be the server whose number this one was given by
+/// mistake: that one can tell its operator too.
+async fn knock(settings: ElectionNetSettings, own: Vec<Address>) {
+    for address in &own {
+        let connecting = dial::connect_one(address);
+        let Ok(Ok((mut stream, _))) = timeout(settings.connect_timeout, connecting).await else {
+            continue;
+        };
+        let mut hello = Vec::new();
+        let initial = InitialMessage {
+            server: settings.me,
+            addresses: own.clone(),
+        };
+        initial.encode(settings.multi_address, &mut hello);
+        let _ = stream.write_all(&hello).await;
     }
 }
 
@@ -53,7 +71,7 @@ pub(super) async fn rebind(net: Arc<ElectionNet>) {
 
 /// Accepts until it is dropped.
 pub(super) async fn run(net: Arc<ElectionNet>, listeners: Vec<TcpListener>) {
-    let unheard = Arc::new(Semaphore::new(UNHEARD));
+    let unheard = Arc::new(Unheard::default());
     let mut acceptors = JoinSet::new();
     for listener in listeners {
         acceptors.spawn(accept(net.clone(), listener, unheard.clone()));
@@ -61,7 +79,7 @@ pub(super) async fn run(net: Arc<ElectionNet>, listeners: Vec<TcpListener>) {
     while acceptors.join_next().await.is_some() {}
 }
 
-async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Semaphore>) {
+async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Unheard>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -72,14 +90,10 @@ async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Semap
             }
         };
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        let Ok(place) = unheard.clone().try_acquire_owned() else {
-            net.stranger(remote, "too many have not said who they are");
-            continue;
-        };
+        let place = unheard.enter(remote.ip());
         let task = net.clone();
         net.runtime.spawn(async move {
-            let heard = hear(&task, stream, remote).await;
-            drop(place);
+            let heard = hear(&task, stream, remote, place).await;
             let Some((stream, read, initial)) = heard else {
                 return;
             };
@@ -99,40 +113,45 @@ async fn hear(
     net: &ElectionNet,
     mut stream: TcpStream,
     remote: SocketAddr,
+    place: Place,
 ) -> Option<(TcpStream, BytesMut, InitialMessage)> {
     dial::prepare(&stream, &net.settings);
     let patience = net.settings.connect_timeout;
     let mut read = BytesMut::with_capacity(256);
-    let heard = timeout(patience, async {
-        loop {
-            match InitialMessage::decode(&mut read) {
-                Ok(Some(initial)) => return Ok(Some(initial)),
-                Ok(None) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-            match stream.read_buf(&mut read).await {
-                // a check whether the port is open
-                Ok(0) if read.is_empty() => return Ok(None),
-                Ok(0) => return Err(format!("it ended after {} bytes", read.len())),
-                Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
-            }
+    let heard = tokio::select! {
+        biased;
+        heard = first_message(&mut stream, &mut read) => heard,
+        () = tokio::time::sleep(patience) => {
+            let ms = patience.as_millis();
+            Err(format!("it has not said who it is in {ms} ms (cnxTimeout)"))
         }
-    });
-    match heard.await {
-        Ok(Ok(Some(initial))) => Some((stream, read, initial)),
-        Ok(Ok(None)) => None,
-        Ok(Err(why)) => {
+        () = place.evicted() => {
+            Err("it has not said who it is, and its place is needed".to_owned())
+        }
+    };
+    match heard {
+        Ok(initial) => Some((stream, read, initial?)),
+        Err(why) => {
             net.stranger(remote, &why);
             None
         }
-        Err(_) => {
-            let ms = patience.as_millis();
-            net.stranger(
-                remote,
-                &format!("it has not said who it is in {ms} ms (cnxTimeout)"),
-            );
-            None
+    }
+}
+
+/// None when the connection ends without a byte: a check whether the port is open.
+async fn first_message(
+    stream: &mut TcpStream,
+    read: &mut BytesMut,
+) -> Result<Option<InitialMessage>, String> {
+    loop {
+        if let Some(initial) = InitialMessage::decode(read).map_err(|error| error.to_string())? {
+            return Ok(Some(initial));
+        }
+        match stream.read_buf(read).await {
+            Ok(0) if read.is_empty() => return Ok(None),
+            Ok(0) => return Err(format!("it ended after {} bytes", read.len())),
+            Ok(_) => {}
+            Err(error) => return Err(error.to_string()),
         }
     }
 }
@@ -154,7 +173,15 @@ async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>
             true => bind::all(address.port),
             false => bind::name(&address.host, address.port).await,
         };
-        let listener = bound.map_err(|error| cannot_bind(net.settings.me, address, &error))?;
+        let listener = bound.map_err(|error| {
+            bind::explained(
+                "election",
+                &address.host,
+                address.port,
+                &net.own_line(),
+                &error,
+            )
+        })?;
         if let Ok(at) = listener.local_addr() {
             warn_of_loopback(net, address, at.ip());
             tracing::info!(
@@ -185,26 +212,4 @@ fn warn_of_loopback(net: &ElectionNet, own: &Address, at: IpAddr) {
             own.host
         );
     }
-}
-
-fn cannot_bind(me: i64, address: &Address, error: &io::Error) -> String {
-    let what = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            let holder = driver::port_holder::of_port(address.port);
-            let holder = holder.map_or_else(String::new, |who| format!(" ({who})"));
-            format!(
-                "the port is taken{holder}: stop what listens there or change the line server.{me}"
-            )
-        }
-        io::ErrorKind::AddrNotAvailable => format!(
-            "this machine has no such address: if it is not server {me}, correct its myid; otherwise name one of its own addresses in the line server.{me}, or set quorumListenOnAllIPs=true"
-        ),
-        io::ErrorKind::PermissionDenied => {
-            "this user may not listen there: take a port over 1023".to_owned()
-        }
-        _ => format!(
-            "name an address of this machine in the line server.{me}, or set quorumListenOnAllIPs=true"
-        ),
-    };
-    format!("cannot bind the election port {address}: {error}: {what}.")
 }

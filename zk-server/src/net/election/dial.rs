@@ -61,7 +61,7 @@ pub(super) fn prepare(stream: &TcpStream, settings: &ElectionNetSettings) {
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(settings.connect_timeout));
 }
 
-struct Failed {
+pub(super) struct Failed {
     /// every address has a host, which says that nothing listens
     refused: bool,
     reason: String,
@@ -105,7 +105,7 @@ async fn connect(
     Err(all)
 }
 
-async fn connect_one(address: &Address) -> Result<(TcpStream, IpAddr), Failed> {
+pub(super) async fn connect_one(address: &Address) -> Result<(TcpStream, IpAddr), Failed> {
     let failed = |refused, reason: String| Failed { refused, reason };
     let resolved = lookup_host((address.host.as_str(), address.port)).await;
     let resolved = resolved.map_err(|error| failed(false, format!("{address}: {error}")))?;

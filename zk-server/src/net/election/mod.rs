@@ -26,7 +26,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::election::links::{Links, Order, Wire};
+use crate::election::links::{Contact, Links, Order, Wire};
+use crate::net::strangers::Strangers;
 use crate::quorum::View;
 use crate::threads::clock::Clock;
 use crate::units::Now;
@@ -67,6 +68,7 @@ pub struct ElectionNet {
     runtime: Handle,
     clock: Clock,
     state: Mutex<State>,
+    strangers: Strangers,
     /// the time of the next try has changed
     wake: Notify,
     sink: OnceLock<Sink>,
@@ -79,13 +81,7 @@ struct State {
     wires: HashMap<Wire, Arc<Slot>>,
     active: View,
     proposed: Option<View>,
-    /// when which host was last told about, that was no server
-    told: HashMap<IpAddr, u64>,
 }
-
-/// A host that keeps sending garbage gets a line a minute.
-const TELL_AGAIN_US: u64 = 60_000_000;
-const HOSTS_TOLD: usize = 256;
 
 impl ElectionNet {
     /// Nothing is bound or dialled yet.
@@ -106,8 +102,8 @@ impl ElectionNet {
                 wires: HashMap::new(),
                 active: view.clone(),
                 proposed: None,
-                told: HashMap::new(),
             }),
+            strangers: Strangers::default(),
             wake: Notify::new(),
             sink: OnceLock::new(),
             next_wire: AtomicU64::new(1),
@@ -173,6 +169,11 @@ impl ElectionNet {
         kept.collect()
     }
 
+    /// What is known of the other servers.
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.lock().links.contacts()
+    }
+
     fn accept(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = acceptor.take() {
@@ -184,6 +185,15 @@ impl ElectionNet {
     fn own(&self, view: &View) -> Vec<Address> {
         let mut all = addresses(view, None);
         all.remove(&self.settings.me).unwrap_or_default()
+    }
+
+    /// This server's line and where it is written.
+    fn own_line(&self) -> String {
+        let me = self.settings.me;
+        match self.lock().active.server(me) {
+            Some(server) => format!("server.{me} ({})", server.place),
+            None => format!("server.{me}"),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -267,14 +277,13 @@ impl ElectionNet {
 
     /// Says what is wrong with a connection that is none of a server; not each time.
     fn stranger(&self, remote: SocketAddr, why: &str) {
+        let line = format!("Closing the connection of {remote} on the election port: {why}");
+        self.warn_of(remote.ip(), &line);
+    }
+
+    fn warn_of(&self, remote: IpAddr, line: &str) {
         let now = self.clock.now().mono_us;
-        let mut state = self.lock();
-        state.told.retain(|_, at| now < *at + TELL_AGAIN_US);
-        if state.told.contains_key(&remote.ip()) || state.told.len() >= HOSTS_TOLD {
-            return;
-        }
-        state.told.insert(remote.ip(), now);
-        tracing::warn!("Closing the connection of {remote} on the election port: {why}");
+        self.strangers.warn(remote, now, line);
     }
 
     fn accepted(self: &Arc<Self>, wire: Wire, remote: SocketAddr, initial: InitialMessage) {

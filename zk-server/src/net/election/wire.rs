@@ -2,6 +2,7 @@
 //! (Java: `SendWorker`, `RecvWorker`).
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -56,9 +57,11 @@ pub(super) async fn run(
     mut stream: TcpStream,
     read: BytesMut,
 ) -> String {
+    let remote = stream.peer_addr();
+    let remote = remote.map_or(IpAddr::from([0; 4]), |at| at.ip().to_canonical());
     let (reader, writer) = stream.split();
     tokio::select! {
-        end = receive(net, server, reader, read) => end,
+        end = receive(net, server, remote, reader, read) => end,
         end = send(slot, writer) => match end {
             Ok(()) => "closed by this server".to_owned(),
             Err(error) => error.to_string(),
@@ -81,20 +84,24 @@ async fn send(slot: &Slot, mut writer: impl AsyncWriteExt + Unpin) -> io::Result
 async fn receive(
     net: &Arc<ElectionNet>,
     server: i64,
+    remote: IpAddr,
     mut reader: impl AsyncReadExt + Unpin,
     mut read: BytesMut,
 ) -> String {
     loop {
         loop {
             match next_message(&mut read) {
-                Ok(Some(message)) => heard(net, server, &message),
+                Ok(Some(message)) => heard(net, server, remote, &message),
                 Ok(None) => break,
                 Err(length) => {
                     let why = format!(
                         "a message of {length} bytes from server {server}: 1 to {} are read",
                         Notification::LIMIT
                     );
-                    tracing::warn!("Closing a connection of the election port: {why}");
+                    net.warn_of(
+                        remote,
+                        &format!("Closing the connection of {remote} on the election port: {why}"),
+                    );
                     return why;
                 }
             }
@@ -107,16 +114,19 @@ async fn receive(
     }
 }
 
-fn heard(net: &Arc<ElectionNet>, from: i64, message: &Bytes) {
+fn heard(net: &Arc<ElectionNet>, from: i64, remote: IpAddr, message: &Bytes) {
     match Notification::decode(message) {
         Ok(notification) => {
             net.drive_and_tell(|links, now, out| links.heard(from, now, out));
             net.tell(Heard::Notification { from, notification });
         }
         // as Java does: the next one may be all right
-        Err(error) => tracing::warn!(
-            "Skipping the processing of a partial / malformed response message sent by sid={from} (message length: {}): {error}",
-            message.len()
+        Err(error) => net.warn_of(
+            remote,
+            &format!(
+                "Skipping the processing of a partial / malformed response message sent by sid={from} at {remote} (message length: {}): {error}",
+                message.len()
+            ),
         ),
     }
 }

@@ -50,10 +50,9 @@ fn take(stream: TcpStream, peer: SocketAddr, net: &Arc<QuorumNet>, core: Arc<Cor
     if net.settings.keep_alive {
         let _ = SockRef::from(&stream).set_keepalive(true);
     }
-    let link = net.add(net.next_accepted());
     // A task of its own: it outlives the listener.
     net.runtime
-        .spawn(talk::accepted(net.clone(), core, link, stream, peer));
+        .spawn(talk::accepted(net.clone(), core, stream, peer));
 }
 
 /// Binds every address of this server; tries again as long as one cannot be bound.
@@ -79,7 +78,7 @@ async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
 /// A port that is taken for longer is taken by somebody else.
 const LONG: Duration = Duration::from_millis(100);
 
-async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
+pub(super) async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
     let Some(server) = net.server(net.settings.me) else {
         return Err("this server is not in the configuration".to_owned());
     };
@@ -91,13 +90,8 @@ async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
             bind::name(host, *port).await
         };
         listeners.push(bound.map_err(|error| {
-            let holder = driver::port_holder::of_port(*port)
-                .map_or_else(String::new, |who| format!(", held by {who}"));
-            format!(
-                "{}: {host}:{port}{holder}: {error}: name an address of this machine in this line, or \
-                 set quorumListenOnAllIPs=true",
-                server.place
-            )
+            let line = format!("server.{} ({})", server.id, server.place);
+            bind::explained("quorum", host, *port, &line, &error)
         })?);
     }
     Ok(listeners)

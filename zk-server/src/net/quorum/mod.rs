@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::config::QuorumServer;
+use crate::net::strangers::Unheard;
 use crate::quorum::View;
 use crate::store::DatabaseSettings;
 use crate::store::image::Image;
@@ -65,6 +66,8 @@ pub struct QuorumNet {
     /// where servers are
     views: Mutex<Views>,
     listening: Mutex<Option<AbortHandle>>,
+    /// connections that have not sent a packet
+    unheard: Arc<Unheard>,
 }
 
 #[derive(Debug)]
@@ -87,6 +90,7 @@ impl QuorumNet {
                 proposed: None,
             }),
             listening: Mutex::default(),
+            unheard: Arc::default(),
         }
     }
 
@@ -181,6 +185,11 @@ impl QuorumNet {
             let task = self.runtime.spawn(listen::accept(self.clone()));
             *listening = Some(task.abort_handle());
         }
+    }
+
+    /// Why this server could not lead, if its quorum port is not to be had.
+    pub async fn cannot_listen(&self) -> Option<String> {
+        listen::try_bind(self).await.err()
     }
 
     fn next_accepted(&self) -> LinkId {

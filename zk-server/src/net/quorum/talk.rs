@@ -25,6 +25,8 @@ use crate::units::Zxid;
 
 /// Bytes read by one call.
 const READ: usize = 64 << 10;
+/// A learner says in a few bytes who it is.
+const LONGEST_FIRST: usize = 4 << 10;
 /// What is worth a call.
 const LEAST_ROOM: usize = 4 << 10;
 /// A piece of a snapshot, and how many wait for the socket.
@@ -63,24 +65,76 @@ pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64) {
     finish(&net, &core, &link, end);
 }
 
-/// A link that a learner has opened.
+/// A link that a learner has opened. The peer hears of it with its first packet: until then it is
+/// anybody's connection and only has a place among those.
 pub(super) async fn accepted(
     net: Arc<QuorumNet>,
     core: Arc<Core>,
-    link: Arc<Link>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
 ) {
+    let place = net.unheard.enter(peer.ip());
+    let patience = net.settings.stall_timeout;
+    let mut buf = BytesMut::new();
+    let heard = tokio::select! {
+        biased;
+        heard = first_packet(&mut stream, &mut buf) => heard,
+        () = tokio::time::sleep(patience) => {
+            Err(format!("it has not said who it is in {} ms (initLimit)", patience.as_millis()))
+        }
+        () = place.evicted() => {
+            Err("it has not said who it is, and its place is needed".to_owned())
+        }
+    };
+    drop(place);
+    let packet = match heard {
+        Ok(Some(packet)) => packet,
+        Ok(None) => return,
+        Err(why) => return core.stranger(peer, &why),
+    };
+    let link = net.add(net.next_accepted());
     let (read, write) = stream.into_split();
     link.open(write);
     core.peer(PeerInput::Accepted {
         link: link.id,
         peer,
     });
-    let end = Talk::new(&net, &core, &link, read, peer.to_string(), false)
-        .run()
-        .await;
+    core.packets(link.id, vec![packet]);
+    let mut talk = Talk::new(&net, &core, &link, read, peer.to_string(), false);
+    talk.buf = buf;
+    let end = match talk.packets() {
+        Ok(()) => talk.run().await,
+        end => end,
+    };
     finish(&net, &core, &link, end);
+}
+
+/// None when the connection ends without a byte: a check whether the port is open.
+async fn first_packet(
+    stream: &mut TcpStream,
+    buf: &mut BytesMut,
+) -> Result<Option<QuorumPacket>, String> {
+    loop {
+        match QuorumPacket::decode(buf, LONGEST_FIRST) {
+            Ok(Some(packet)) => return Ok(Some(packet)),
+            Ok(None) => {}
+            Err(error) => {
+                return Err(match buf.get(..4) {
+                    Some(b"GET " | b"POST" | b"HEAD") => "it sent an HTTP request".to_owned(),
+                    Some([0x16, 3, ..]) => {
+                        "it sent a TLS hello; TLS between servers is not served here".to_owned()
+                    }
+                    _ => error.to_string(),
+                });
+            }
+        }
+        match stream.read_buf(buf).await {
+            Ok(0) if buf.is_empty() => return Ok(None),
+            Ok(0) => return Err(format!("it ended after {} bytes", buf.len())),
+            Ok(_) => {}
+            Err(error) => return Err(format!("cannot read: {error}")),
+        }
+    }
 }
 
 async fn closed(link: &Link) {
@@ -110,8 +164,6 @@ struct Talk<'a> {
     read: OwnedReadHalf,
     peer: String,
     buf: BytesMut,
-    /// nothing has come yet
-    first: bool,
     /// this server is the learner
     learner: bool,
     /// what comes next is a snapshot
@@ -134,7 +186,6 @@ impl<'a> Talk<'a> {
             read,
             peer,
             buf: BytesMut::new(),
-            first: true,
             learner,
             at_snapshot: false,
         }
@@ -196,18 +247,11 @@ impl<'a> Talk<'a> {
                 Err(error) => break Err(error),
             }
         };
-        self.first &= packets.is_empty();
         if !packets.is_empty() {
             self.core.packets(self.link.id, packets);
         }
         // The peer tells of it when it closes the link.
-        result.map_err(|error| match self.buf.get(..4) {
-            Some(b"GET " | b"POST" | b"HEAD") if self.first => "it sent an HTTP request".into(),
-            Some([0x16, 3, ..]) if self.first => {
-                "it sent a TLS hello; TLS between servers is not served here".into()
-            }
-            _ => error.to_string(),
-        })
+        result.map_err(|error| error.to_string())
     }
 
     /// The image goes from a thread that walks the tree through a few pieces to the socket.

@@ -21,8 +21,15 @@ use super::{Learner, Phase, Waiting, role_in};
 
 impl Learner {
     pub(super) fn begin_sync(&mut self, packet: &QuorumPacket, out: &mut Vec<Effect>) {
-        let (zxid, leader) = (packet.zxid, self.leader);
-        let say = |sync| Effect::Say(Event::Receiving { leader, sync, zxid });
+        let (zxid, leader, ours) = (packet.zxid, self.leader, self.applied);
+        let say = |sync| {
+            Effect::Say(Event::Receiving {
+                leader,
+                sync,
+                zxid,
+                ours,
+            })
+        };
         match packet.kind {
             PacketType::Diff => {
                 out.push(say(Sync::Diff));

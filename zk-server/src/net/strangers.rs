@@ -1,6 +1,6 @@
 //! Who connects to a port between servers and is no server: a place to be heard in, which the next one
-//! takes over from the oldest that is silent, and one line a minute for each host. Java gives every
-//! connection a thread and a line.
+//! takes over from the oldest that is silent, and a few lines a minute for each host. Java gives
+//! every connection a thread and a line.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -104,8 +104,10 @@ fn host(address: IpAddr) -> IpAddr {
     }
 }
 
-const TELL_AGAIN_US: u64 = 60_000_000;
-const HOSTS_TOLD: usize = 256;
+const WINDOW_US: u64 = 60_000_000;
+const HOSTS: usize = 256;
+/// What is told of one host within a minute.
+const LINES: usize = 4;
 
 /// What was told about hosts that send what no server sends.
 #[derive(Debug, Default)]
@@ -113,48 +115,52 @@ pub(crate) struct Strangers(Mutex<HashMap<IpAddr, Told>>);
 
 #[derive(Debug)]
 struct Told {
-    at: u64,
-    /// not told since
+    since: u64,
+    whys: Vec<String>,
+    /// not told
     more: u64,
 }
 
 impl Strangers {
-    /// Says the line, unless this host had one within the last minute, or too many hosts had.
-    pub(crate) fn warn(&self, remote: IpAddr, now_us: u64, line: &str) {
-        match self.note(host(remote), now_us) {
+    /// Says `line` once a minute for a host and a reason.
+    pub(crate) fn warn(&self, remote: IpAddr, now_us: u64, line: &str, why: &str) {
+        match self.note(host(remote), now_us, why) {
             None => {}
-            Some(0) => tracing::warn!("{line}"),
+            Some(0) => tracing::warn!("{line}: {why}"),
             Some(more) => {
-                tracing::warn!("{line} (and {more} times more since the last line about {remote})")
+                tracing::warn!(
+                    "{line}: {why} ({more} more of that host were closed, and not told of)"
+                );
             }
         }
     }
 
-    /// How many times nothing was said since the last time, when it is time to say something.
-    fn note(&self, host: IpAddr, now_us: u64) -> Option<u64> {
+    /// When it is time to say something: how many times nothing was said in the minute before.
+    fn note(&self, host: IpAddr, now_us: u64, why: &str) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = told.get_mut(&host) {
-            if now_us < known.at + TELL_AGAIN_US {
+        let in_force = |told: &Told| now_us < told.since + WINDOW_US;
+        if let Some(known) = told.get_mut(&host).filter(|known| in_force(known)) {
+            let news = known.whys.len() < LINES && !known.whys.iter().any(|known| known == why);
+            if !news {
                 known.more += 1;
                 return None;
             }
-            known.at = now_us;
-            return Some(std::mem::take(&mut known.more));
+            known.whys.push(why.to_owned());
+            return Some(0);
         }
-        if told.len() >= HOSTS_TOLD {
-            told.retain(|_, told| now_us < told.at + TELL_AGAIN_US);
+        if told.len() >= HOSTS {
+            told.retain(|_, told| in_force(told));
         }
-        if told.len() >= HOSTS_TOLD {
+        if told.len() >= HOSTS {
             return None;
         }
-        told.insert(
-            host,
-            Told {
-                at: now_us,
-                more: 0,
-            },
-        );
-        Some(0)
+        let fresh = Told {
+            since: now_us,
+            whys: vec![why.to_owned()],
+            more: 0,
+        };
+        let before = told.insert(host, fresh);
+        Some(before.map_or(0, |told| told.more))
     }
 }
 
@@ -202,17 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_line_a_minute_and_the_rest_is_counted() {
+    fn a_host_has_a_few_lines_a_minute_and_the_rest_is_counted() {
         let strangers = Strangers::default();
-        assert_eq!(strangers.note(ip(1), 5), Some(0));
-        assert_eq!(strangers.note(ip(1), 6), None);
-        assert_eq!(strangers.note(ip(1), 7), None);
-        assert_eq!(strangers.note(ip(2), 7), Some(0));
-        assert_eq!(strangers.note(ip(1), 5 + TELL_AGAIN_US), Some(2));
+        assert_eq!(strangers.note(ip(1), 5, "HTTP"), Some(0));
+        assert_eq!(strangers.note(ip(1), 6, "HTTP"), None);
+        assert_eq!(strangers.note(ip(1), 7, "TLS"), Some(0));
+        assert_eq!(strangers.note(ip(2), 7, "HTTP"), Some(0));
+        let different = |n: u64| strangers.note(ip(1), 8, &n.to_string()).is_some();
+        assert_eq!((0..100).filter(|n| different(*n)).count(), LINES - 2);
+        assert_eq!(strangers.note(ip(1), 5 + WINDOW_US, "HTTP"), Some(99));
         for n in 0..1000u32 {
-            strangers.note(IpAddr::from(n.to_be_bytes()), 8 + TELL_AGAIN_US);
+            strangers.note(IpAddr::from(n.to_be_bytes()), 8 + WINDOW_US, "");
         }
-        assert_eq!(strangers.0.lock().unwrap().len(), HOSTS_TOLD);
+        assert_eq!(strangers.0.lock().unwrap().len(), HOSTS);
     }
 
     #[test]

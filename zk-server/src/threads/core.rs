@@ -141,10 +141,9 @@ impl Core {
     /// A connection to the quorum port that is none of a server was closed.
     pub fn stranger(&self, peer: SocketAddr, why: &str) {
         if let Some(ensemble) = &self.ensemble {
-            let line = format!("Closing the connection of {peer} on the quorum port: {why}");
-            ensemble
-                .strangers
-                .warn(peer.ip(), self.clock.now().mono_us, &line);
+            let line = format!("Closing the connection of {peer} on the quorum port");
+            let now = self.clock.now().mono_us;
+            ensemble.strangers.warn(peer.ip(), now, &line, why);
         }
     }
 

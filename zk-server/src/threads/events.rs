@@ -28,12 +28,10 @@ pub(super) fn report(told: Told, ensemble: Option<&Ensemble>, now: Now) {
 
 /// A learner that stands in no configuration: so many can come that each host has a line a minute.
 fn report_stranger(event: &zab::Event, ensemble: &Ensemble, now: Now) -> bool {
-    let (peer, server, line) = match event {
+    let (peer, server, line, why) = match event {
         zab::Event::LearnerConnected { server, peer, role } => {
-            let line = format!(
-                "{role:?} sid: {server} has connected from {peer}; it stands in no configuration"
-            );
-            (peer, Some(*server), line)
+            let line = format!("{role:?} sid: {server} has connected from {peer}");
+            (peer, Some(*server), line, "it stands in no configuration")
         }
         zab::Event::LearnerClosed {
             server,
@@ -41,15 +39,16 @@ fn report_stranger(event: &zab::Event, ensemble: &Ensemble, now: Now) -> bool {
             reason,
         } => {
             let sid = server.map_or_else(String::new, |id| format!(", sid: {id}"));
-            let line = format!("******* GOODBYE {peer}{sid} ********: {reason}");
-            (peer, *server, line)
+            let line = format!("******* GOODBYE {peer}{sid} ********");
+            (peer, *server, line, reason.as_str())
         }
         _ => return false,
     };
     if server.is_some_and(|id| ensemble.knows(id)) {
         return false;
     }
-    ensemble.strangers.warn(peer.ip(), now.mono_us, &line);
+    let strangers = &ensemble.strangers;
+    strangers.warn(peer.ip(), now.mono_us, &line, why);
     true
 }
 

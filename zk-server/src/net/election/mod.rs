@@ -277,13 +277,13 @@ impl ElectionNet {
 
     /// Says what is wrong with a connection that is none of a server; not each time.
     fn stranger(&self, remote: SocketAddr, why: &str) {
-        let line = format!("Closing the connection of {remote} on the election port: {why}");
-        self.warn_of(remote.ip(), &line);
+        let line = format!("Closing the connection of {remote} on the election port");
+        self.warn_of(remote.ip(), &line, why);
     }
 
-    fn warn_of(&self, remote: IpAddr, line: &str) {
+    fn warn_of(&self, remote: IpAddr, line: &str, why: &str) {
         let now = self.clock.now().mono_us;
-        self.strangers.warn(remote, now, line);
+        self.strangers.warn(remote, now, line, why);
     }
 
     fn accepted(self: &Arc<Self>, wire: Wire, remote: SocketAddr, initial: InitialMessage) {

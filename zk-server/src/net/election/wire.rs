@@ -98,10 +98,8 @@ async fn receive(
                         "a message of {length} bytes from server {server}: 1 to {} are read",
                         Notification::LIMIT
                     );
-                    net.warn_of(
-                        remote,
-                        &format!("Closing the connection of {remote} on the election port: {why}"),
-                    );
+                    let line = format!("Closing the connection of {remote} on the election port");
+                    net.warn_of(remote, &line, &why);
                     return why;
                 }
             }
@@ -121,13 +119,13 @@ fn heard(net: &Arc<ElectionNet>, from: i64, remote: IpAddr, message: &Bytes) {
             net.tell(Heard::Notification { from, notification });
         }
         // as Java does: the next one may be all right
-        Err(error) => net.warn_of(
-            remote,
-            &format!(
-                "Skipping the processing of a partial / malformed response message sent by sid={from} at {remote} (message length: {}): {error}",
-                message.len()
-            ),
-        ),
+        Err(error) => {
+            let length = message.len();
+            let line = format!(
+                "Skipping the processing of a partial / malformed response message sent by sid={from} at {remote} (message length: {length})"
+            );
+            net.warn_of(remote, &line, &error.to_string());
+        }
     }
 }
 

@@ -85,7 +85,7 @@ fn names_are_looked_up_at_every_dial() {
         // a leader of ours goes on dialling it
         (
             [JAVA39, OURS, OURS],
-            "can't be reached in time: zk3:2888 (10.77.0.9): no answer in",
+            "can't be reached in time: zk3:2888 (10.77.0.9): no answer in 2000 ms",
         ),
         // one of Java's does not
         (
@@ -100,7 +100,7 @@ fn names_are_looked_up_at_every_dial() {
             .java(java)
             .java_option("-Dsun.net.inetaddr.ttl=0")
             .java_option("-Dsun.net.inetaddr.negative.ttl=0")
-            .line("initLimit=8")
+            .line("connectToLearnerMasterLimit=8")
             .line("server.1=zk1:2888:3888")
             .line("server.2=zk2:2888:3888")
             .line("server.3=zk3:2888:3888");

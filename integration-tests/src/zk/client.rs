@@ -24,6 +24,8 @@ use super::{RawConn, Received, frame, plain_connect};
 pub struct ZkClient {
     conn: RawConn,
     pub session: i64,
+    /// negotiated, milliseconds
+    pub timeout: i32,
     password: [u8; 16],
     /// newest zxid that a server has told
     zxid: i64,
@@ -53,7 +55,7 @@ impl ZkClient {
     /// Opens a session with that timeout, in milliseconds.
     pub fn connect(addr: SocketAddr, timeout: i32) -> Result<Self, Gone> {
         let conn = RawConn::open(addr).map_err(|_| Gone)?;
-        Self::handshake(conn, &Ticket::default(), timeout)
+        Self::handshake(conn, &Ticket::default(), timeout, false)
     }
 
     /// Goes on with a session, or opens one when the ticket is a new one. `limit` is for each wait.
@@ -65,15 +67,32 @@ impl ZkClient {
         limit: Duration,
     ) -> Result<Self, Gone> {
         let conn = RawConn::open_within(addr, limit).map_err(|_| Gone)?;
-        Self::handshake(conn, ticket, timeout)
+        Self::handshake(conn, ticket, timeout, false)
     }
 
-    fn handshake(mut conn: RawConn, ticket: &Ticket, timeout: i32) -> Result<Self, Gone> {
+    /// As [`ZkClient::resume`], and content with a server that can only be read.
+    pub fn resume_read_only(
+        addr: SocketAddr,
+        ticket: &Ticket,
+        timeout: i32,
+        limit: Duration,
+    ) -> Result<Self, Gone> {
+        let conn = RawConn::open_within(addr, limit).map_err(|_| Gone)?;
+        Self::handshake(conn, ticket, timeout, true)
+    }
+
+    fn handshake(
+        mut conn: RawConn,
+        ticket: &Ticket,
+        timeout: i32,
+        read_only: bool,
+    ) -> Result<Self, Gone> {
         conn.send(&plain_connect(&ConnectRequest {
             timeout,
             last_zxid_seen: ticket.zxid,
             session_id: ticket.session,
             password: Some(&ticket.password),
+            read_only,
             ..ConnectRequest::default()
         }));
         let Received::Frame(answer) = conn.receive() else {
@@ -84,6 +103,7 @@ impl ZkClient {
         Ok(Self {
             conn,
             session: response.session_id,
+            timeout: response.timeout,
             password: password.unwrap_or_default(),
             zxid: ticket.zxid,
             next_xid: 1,

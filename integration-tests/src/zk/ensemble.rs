@@ -319,6 +319,12 @@ impl Ensemble {
         }
     }
 
+    /// Its process, which the ensemble knows nothing of from here on.
+    #[track_caller]
+    pub fn take(&mut self, id: usize) -> Process {
+        self.member_mut(id).process.take().expect("it runs").1
+    }
+
     pub fn pause(&self, id: usize) {
         self.process(id).signal(Signal::SIGSTOP);
     }

@@ -1,5 +1,6 @@
 //! Clients that write to an ensemble while it is troubled, and know exactly what was acknowledged:
-//! each keeps one session alive across servers, with an ephemeral znode and a watch on it.
+//! each keeps one session alive across servers, with an ephemeral znode and a watch on it. Others take
+//! turns with a lock.
 #![allow(
     clippy::disallowed_methods,
     reason = "drives real servers with threads and clocks"
@@ -17,6 +18,7 @@ use proto::zk::OpCode;
 use proto::zk::request::PathWatchRequest;
 use proto::zk::response::{GetChildrenResponse, GetDataResponse};
 
+use super::locker::{LOCK, Lockers};
 use super::oracle::{Acls, Request};
 use super::watcher::Watcher;
 use super::{Gone, Ticket, ZkClient};
@@ -31,6 +33,7 @@ const NODE_EXISTS: i32 = -110;
 pub struct Load {
     writers: Vec<JoinHandle<Report>>,
     watchers: Vec<Watcher>,
+    lockers: Lockers,
     stop: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
 }
@@ -63,12 +66,10 @@ impl Load {
     #[track_caller]
     pub fn start(addrs: &[SocketAddr], writers: usize, timeout: i32) -> Self {
         let mut client = ZkClient::connect(addrs[0], timeout).expect("a server answers");
-        let made = Request::create(OpCode::Create, "/load", None, Acls::Open, 0);
-        let err = client
-            .call(OpCode::Create, &made.body)
-            .expect("an answer")
-            .0;
-        assert!(matches!(err, 0 | NODE_EXISTS), "create /load: {err}");
+        for path in ["/load", LOCK] {
+            let err = client.create(path, 0).expect("an answer");
+            assert!(matches!(err, 0 | NODE_EXISTS), "create {path}: {err}");
+        }
         client.call(OpCode::CloseSession, &[]).ok();
         let stop = Arc::new(AtomicBool::new(false));
         let written = Arc::new(AtomicU64::new(0));
@@ -88,6 +89,7 @@ impl Load {
                     Watcher::start(addrs, BEAT, timeout)
                 })
                 .collect(),
+            lockers: Lockers::start(addrs, timeout),
             stop: stop.clone(),
             written: written.clone(),
         };
@@ -104,6 +106,7 @@ impl Load {
                 !self.writers.iter().any(JoinHandle::is_finished),
                 "a writer has failed"
             );
+            assert!(!self.lockers.failed(), "a client that locks has failed");
             self.written.load(Ordering::Relaxed) >= from + more
         });
     }
@@ -118,6 +121,7 @@ impl Load {
         for watcher in self.watchers {
             reports[0].expired += watcher.finish(beat);
         }
+        reports[0].expired += self.lockers.finish();
         reports
     }
 }

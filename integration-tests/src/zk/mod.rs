@@ -4,6 +4,7 @@
 mod client;
 mod ensemble;
 mod load;
+mod locker;
 pub mod oracle;
 mod raw;
 mod server;

@@ -14,8 +14,8 @@ pub(super) const KEYS: &[Key] = &[
         "host:port:port[:role][;[address:]port] of a server of the ensemble",
     )
     .held_by("servers_have_addresses_of_ipv6"),
-    Key::cfg("group*", Text, "", "3.2", "servers of a group").held_by(QUORUM),
-    Key::cfg("weight*", Text, "", "3.2", "weight of a server").held_by(QUORUM),
+    Key::cfg("group*", Text, "", "3.2", "servers of a group").held_by("groups_and_weights_decide_who_counts"),
+    Key::cfg("weight*", Text, "", "3.2", "weight of a server").held_by("groups_and_weights_decide_who_counts"),
     Key::cfg(
         "dynamicConfigFile",
         Text,
@@ -23,7 +23,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "file with the servers of the ensemble",
     )
-    .held_by("a_dynamic_file_is_read"),
+    .held_by("members_move_to_other_ports_while_they_run"),
     Key::cfg(
         "standaloneEnabled",
         Bool,
@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "false: a single server runs as an ensemble of one",
     )
-    .held_by(QUORUM),
+    .held_by("an_ensemble_of_one_grows"),
     Key::cfg(
         "reconfigEnabled",
         Bool,
@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.3",
         "the reconfig request",
     )
-    .held_by("reconfig_of_a_server_alone"),
+    .held_by("members_move_to_other_ports_while_they_run"),
     Key::cfg(
         "version",
         Text,
@@ -48,8 +48,8 @@ pub(super) const KEYS: &[Key] = &[
         "version of the dynamic configuration",
     )
     .ensemble(),
-    Key::cfg("initLimit", Int, "", "3.0", "ticks for a first sync").held_by(QUORUM),
-    Key::cfg("syncLimit", Int, "", "3.0", "ticks between syncs").held_by(QUORUM),
+    Key::cfg("initLimit", Int, "", "3.0", "ticks for a first sync").held_by("a_leader_waits_for_an_epoch_no_longer_than_configured"),
+    Key::cfg("syncLimit", Int, "", "3.0", "ticks between syncs").held_by("a_silent_leader_is_left_after_sync_limit"),
     Key::cfg(
         "connectToLearnerMasterLimit",
         Int,
@@ -57,7 +57,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "ticks for connecting to the leader",
     )
-    .held_by(QUORUM),
+    .held_by("names_are_looked_up_at_every_dial"),
     Key::cfg("electionAlg", Int, "3", "3.0", "election algorithm").refused(
         &["3"],
         "Invalid electionAlg value. Only 3 is supported: take the line out",
@@ -109,7 +109,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "sessions that only one server knows",
     )
-    .held_by(QUORUM),
+    .held_by("members_decide_for_their_own_clients"),
     Key::cfg(
         "localSessionsUpgradingEnabled",
         Bool,
@@ -117,7 +117,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "local sessions become global for ephemerals",
     )
-    .held_by(QUORUM),
+    .held_by("local_sessions_stay_until_they_create_an_ephemeral"),
     Key::cfg("sslQuorum", Bool, "false", "3.5.5", "TLS between servers")
         .noted("TLS between servers is not served by this build, and an ensemble refuses it"),
     Key::cfg(
@@ -238,7 +238,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "the leader serves clients",
     )
-    .held_by(QUORUM),
+    .held_by("members_decide_for_their_own_clients"),
     Key::prop(
         "cnxTimeout",
         Int,
@@ -246,7 +246,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "timeout of election connections",
     )
-    .held_by(QUORUM),
+    .held_by("connections_of_the_election_port_obey_their_options"),
     Key::prop(
         "electionPortBindRetry",
         Int,
@@ -254,7 +254,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "tries to bind the election port",
     )
-    .held_by(QUORUM),
+    .held_by("the_election_port_is_tried_as_often_as_configured"),
     Key::prop(
         "tcpKeepAlive",
         Bool,
@@ -262,7 +262,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4.11",
         "keep-alive between servers",
     )
-    .held_by(QUORUM),
+    .held_by("connections_of_the_election_port_obey_their_options"),
     Key::prop(
         "fastleader.minNotificationInterval",
         Int,
@@ -270,7 +270,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between notifications, at least",
     )
-    .held_by(QUORUM),
+    .held_by("votes_are_repeated_as_often_as_configured"),
     Key::prop(
         "fastleader.maxNotificationInterval",
         Int,
@@ -278,7 +278,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between notifications, at most",
     )
-    .held_by(QUORUM),
+    .held_by("votes_are_repeated_as_often_as_configured"),
     Key::prop(
         "leader.maxTimeToWaitForEpoch",
         Int,
@@ -286,7 +286,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds that a leader waits for an epoch",
     )
-    .held_by(QUORUM),
+    .held_by("a_leader_waits_for_an_epoch_no_longer_than_configured"),
     Key::prop(
         "leader.maxConcurrentSnapSyncs",
         Int,
@@ -294,7 +294,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "snapshots sent at a time",
     )
-    .held_by(QUORUM),
+    .held_by("learners_are_synchronised_as_configured"),
     Key::prop(
         "leader.maxConcurrentDiffSyncs",
         Int,
@@ -302,7 +302,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "differences sent at a time",
     )
-    .held_by(QUORUM),
+    .held_by("learners_are_synchronised_as_configured"),
     Key::prop(
         "leader.ackLoggingFrequency",
         Int,
@@ -342,7 +342,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds between tries to connect to the leader",
     )
-    .held_by(QUORUM),
+    .held_by("a_follower_dials_its_leader_as_often_as_configured"),
     Key::prop(
         "observer.reconnectDelayMs",
         Long,
@@ -374,7 +374,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "sync followers by snapshot always",
     )
-    .held_by(QUORUM),
+    .held_by("learners_are_synchronised_as_configured"),
     Key::prop(
         "forward_learner_requests_to_commit_processor_disabled",
         Bool,
@@ -398,7 +398,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.4",
         "serve reads while there is no quorum; isro is answered",
     )
-    .held_by("isro_is_answered_where_read_only_mode_is_on"),
+    .held_by("members_without_a_quorum_let_clients_read"),
     Key::bare(
         "leader.nodelay",
         Bool,
@@ -406,7 +406,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "TCP_NODELAY on the leader's sockets",
     )
-    .held_by(QUORUM),
+    .held_by("links_obey_their_options"),
     Key::bare(
         "follower.nodelay",
         Bool,
@@ -414,5 +414,5 @@ pub(super) const KEYS: &[Key] = &[
         "3.0",
         "TCP_NODELAY on followers' sockets",
     )
-    .held_by(QUORUM),
+    .held_by("links_obey_their_options"),
 ];

@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "transactions kept in memory for followers",
     )
-    .held_by("members_make_an_ensemble"),
+    .held_by("learners_are_synchronised_as_configured"),
     Key::prop(
         "snapshotSizeFactor",
         Float,
@@ -69,7 +69,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5.4",
         "share of the snapshot up to which a follower is synced from the log",
     )
-    .held_by("members_make_an_ensemble"),
+    .held_by("learners_are_synchronised_as_configured"),
     Key::prop(
         "forceSync",
         Text,

@@ -96,7 +96,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "check ACLs on the server that a client is connected to",
     )
-    .held_by("members_make_an_ensemble"),
+    .held_by("acls_are_checked_before_the_leader_is_asked"),
     Key::prop(
         "enforceQuota",
         Bool,

@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{QuorumNet, talk};
+use super::{QuorumNet, prepare, talk};
 use crate::net::bind;
 use crate::threads::core::Core;
 
@@ -46,10 +45,8 @@ fn take(stream: TcpStream, peer: SocketAddr, net: &Arc<QuorumNet>, core: Arc<Cor
         tracing::warn!("Closing the connection of {peer} to the quorum port: {MAX_LINKS} are open");
         return;
     }
-    let _ = stream.set_nodelay(net.settings.accepted_nodelay);
-    if net.settings.keep_alive {
-        let _ = SockRef::from(&stream).set_keepalive(true);
-    }
+    let settings = &net.settings;
+    prepare(&stream, settings.accepted_nodelay, settings.keep_alive);
     // A task of its own: it outlives the listener.
     net.runtime
         .spawn(talk::accepted(net.clone(), core, stream, peer));

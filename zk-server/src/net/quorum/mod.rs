@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use proto::quorum::QuorumPacket;
+use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -194,5 +196,31 @@ impl QuorumNet {
 
     fn next_accepted(&self) -> LinkId {
         LinkId(self.next_accepted.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Options of the socket of a link.
+fn prepare(stream: &TcpStream, nodelay: bool, keep_alive: bool) {
+    let _ = stream.set_nodelay(nodelay);
+    if keep_alive {
+        let _ = SockRef::from(stream).set_keepalive(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_obey_their_options() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let connected = TcpStream::connect(listener.local_addr().unwrap());
+        let stream = runtime.block_on(connected).unwrap();
+        for (nodelay, keep_alive) in [(true, false), (false, false), (true, true)] {
+            prepare(&stream, nodelay, keep_alive);
+            assert_eq!(stream.nodelay().unwrap(), nodelay);
+            assert_eq!(SockRef::from(&stream).keepalive().unwrap(), keep_alive);
+        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::link::{Link, Todo};
-use super::{QuorumNet, dial};
+use super::{QuorumNet, dial, prepare};
 use crate::peer::PeerInput;
 use crate::store::image::Image;
 use crate::store::snapshot::wire::{self, Receiver};
@@ -51,10 +51,8 @@ pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64) {
     let end = match connected {
         Ok(stream) => {
             let peer = stream.peer_addr().map_or(String::new(), |a| a.to_string());
-            let _ = stream.set_nodelay(net.settings.dialled_nodelay);
-            if net.settings.keep_alive {
-                let _ = SockRef::from(&stream).set_keepalive(true);
-            }
+            let settings = &net.settings;
+            prepare(&stream, settings.dialled_nodelay, settings.keep_alive);
             let (read, write) = stream.into_split();
             link.open(write);
             core.peer(PeerInput::Connected { link: link.id });

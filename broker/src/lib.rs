@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod controller;
 pub mod fetch;
+mod gate;
 pub mod group;
 pub mod handlers;
 pub mod log;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::config::{KafkaConfig, TopicConfig, TopicOverrides};
 use crate::fetch::session::FetchSessions;
+use crate::gate::Gate;
 use crate::group::runtime::Groups;
 use crate::log::LogConfig;
 use crate::metadata::MetadataCache;
@@ -45,6 +46,10 @@ pub struct Broker {
     /// czxid of the registration; -1 before the first
     epoch: AtomicI64,
     pub metadata: MetadataCache,
+    /// open once the controller has told of a cluster that this broker belongs to
+    pub(crate) cluster_known: Gate,
+    /// registered, and the controller is elected, with all its work done where it is this broker
+    has_joined: AtomicBool,
     pub metrics: Arc<Metrics>,
     pub replicas: ReplicaManager,
     shards: Shards,
@@ -80,6 +85,8 @@ impl Broker {
             topic_overrides: ArcSwap::default(),
             epoch: AtomicI64::new(-1),
             metadata: MetadataCache::default(),
+            cluster_known: Gate::default(),
+            has_joined: AtomicBool::new(false),
             metrics: Arc::default(),
             shards: shards.clone(),
             replicas: ReplicaManager::new(id, shards, logs),
@@ -92,13 +99,26 @@ impl Broker {
 
     /// A broker without ZooKeeper, for tests of what lies in front of it.
     pub fn detached(id: i32, config: KafkaConfig, shards: Shards) -> Self {
-        Self::new(
-            id,
-            "test".into(),
-            config,
-            (shards, None),
-            mpsc::channel(1).0,
-        )
+        let (keeper, _) = mpsc::channel(1);
+        let this = Self::new(id, "test".into(), config, (shards, None), keeper);
+        this.cluster_known.open();
+        this
+    }
+
+    /// This broker is registered and there is a controller; a new one has told of everything.
+    pub(crate) fn joined(&self) {
+        self.has_joined.store(true, Ordering::Release);
+        self.look_for_cluster();
+    }
+
+    /// A controller first tells of brokers, and of topics a moment later: an image counts only from
+    /// [`Self::joined`] on.
+    fn look_for_cluster(&self) {
+        let known = self.has_joined.load(Ordering::Acquire)
+            && self.metadata.load().nodes.contains_key(&self.id);
+        if known && !self.cluster_known.is_open() {
+            self.cluster_known.open();
+        }
     }
 
     pub fn shards(&self) -> &Shards {
@@ -210,6 +230,7 @@ impl Broker {
                 self.metrics.topics.remove(&topic);
             }
         }
+        self.look_for_cluster();
         UpdateMetadataResponse::default()
     }
 }

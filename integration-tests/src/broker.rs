@@ -46,13 +46,19 @@ impl BrokerConfig {
         }
     }
 
-    /// Starts our broker and waits until it serves.
+    /// Starts our broker, and waits for nothing.
     #[track_caller]
-    pub fn start(&self) -> Process {
+    pub fn spawn(&self) -> Process {
         let mut command = Command::new(binary("broker"));
         let file = self.dir.join("server.properties");
         command.arg(file).env_remove("LOG_DIR");
-        let mut process = Process::spawn("broker", command, &self.dir.join("kafkaServer.out"));
+        Process::spawn("broker", command, &self.dir.join("kafkaServer.out"))
+    }
+
+    /// Starts our broker and waits until it serves.
+    #[track_caller]
+    pub fn start(&self) -> Process {
+        let mut process = self.spawn();
         wait_until("our broker to serve", || {
             process.assert_running();
             broker_count(self.addr()).is_some_and(|n| n > 0)

@@ -39,6 +39,7 @@ mod topics;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proto::kafka::decode::Decoder;
@@ -227,8 +228,43 @@ pub(crate) fn dispatch(broker: &Arc<Broker>, peer: &Arc<Peer>, frame: Bytes) -> 
         client_id: header.client_id,
         account: Account::default(),
     };
-    match api {
-        Some(api) => (api.handle)(call, &mut decoder),
-        None => Handled::Close,
+    let Some(api) = api else {
+        return Handled::Close;
+    };
+    if !broker.cluster_known.is_open() && needs_cluster(api.key) {
+        let body = frame.slice(frame.len() - decoder.remaining()..);
+        return Handled::later(hold(api, call, body));
+    }
+    (api.handle)(call, &mut decoder)
+}
+
+/// How long a request waits for a broker that starts to hear of its cluster: less than clients wait
+/// for an answer. Where there is no controller (one that was killed has its session still), they
+/// are told what is known.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// Whether an answer takes more than what a process knows that has just started. What a controller
+/// sends is how it learns the rest.
+fn needs_cluster(key: ApiKey) -> bool {
+    !matches!(
+        key,
+        ApiKey::ApiVersions
+            | ApiKey::SaslHandshake
+            | ApiKey::LeaderAndIsr
+            | ApiKey::StopReplica
+            | ApiKey::UpdateMetadata
+            | ApiKey::ControlledShutdown
+    )
+}
+
+/// The port is open before the controller has told of the cluster: a client that is quicker would
+/// see one without brokers. (Java opens its port then too, and answers so for a moment.)
+async fn hold(api: &'static Api, call: Call, body: Bytes) -> Answer {
+    let _ = tokio::time::timeout(HOLD, call.broker.cluster_known.pass()).await;
+    match (api.handle)(call, &mut Decoder::new(&body)) {
+        Handled::Now(frame, account) => Answer::Frame(frame, account),
+        Handled::Later(answer) => answer.await,
+        Handled::Nothing => Answer::Nothing,
+        Handled::Close => Answer::Close,
     }
 }

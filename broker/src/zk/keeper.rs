@@ -242,6 +242,7 @@ impl Keeper {
         let Ok(mut ruling) = self.elect(client, &events).await else {
             return;
         };
+        self.broker.joined();
         if let Some(started) = self.started.take() {
             let _ = started.send(Ok(()));
         }

@@ -67,13 +67,26 @@ impl KafkaLoad {
             timeout_ms: 30_000,
             ..CreateTopicsRequest::default()
         };
-        let response = load.call(5, &request)?;
-        let error = response.topics.first().map(|t| t.error_code);
-        if error != Some(ErrorCode::NONE) {
-            bail!("the topic could not be created: {error:?}");
-        }
+        load.create(&request)?;
         load.await_leader()?;
         Ok(load)
+    }
+
+    /// A Java broker answers before it is in its own metadata, and has no brokers for a replica then.
+    fn create(&mut self, request: &CreateTopicsRequest) -> Result<()> {
+        let mut last = None;
+        for _ in 0..600 {
+            let response = self.call(5, request)?;
+            match response.topics.first().map(|t| t.error_code) {
+                Some(ErrorCode::NONE) => return Ok(()),
+                early @ Some(ErrorCode::INVALID_REPLICATION_FACTOR | ErrorCode::NOT_CONTROLLER) => {
+                    last = early
+                }
+                other => bail!("the topic could not be created: {other:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the topic could not be created in 30 s: {last:?}")
     }
 
     fn await_leader(&mut self) -> Result<()> {

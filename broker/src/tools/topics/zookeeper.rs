@@ -26,6 +26,9 @@ use crate::zk::paths;
 /// Session timeout and longest wait for a connection, as Apache's tool has them.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a cluster without brokers is given: one may have been started just before.
+const BROKER_PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(50));
+
 pub(super) struct ZooKeeper {
     client: ZkClient,
 }
@@ -107,7 +110,14 @@ impl ZooKeeper {
 
     /// Live brokers with their racks, or without them when not all have one.
     async fn candidates(&self, options: &Options) -> Result<Vec<Candidate>, Failure> {
-        let brokers = self.brokers().await?;
+        let (patience, step) = BROKER_PATIENCE;
+        let mut waited = Duration::ZERO;
+        let mut brokers = self.brokers().await?;
+        while brokers.is_empty() && waited < patience {
+            tokio::time::sleep(step).await;
+            waited += step;
+            brokers = self.brokers().await?;
+        }
         let aware = !options.disable_rack_aware;
         Ok(brokers
             .into_iter()

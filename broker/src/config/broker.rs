@@ -207,6 +207,55 @@ impl KafkaConfig {
         }
     }
 
+    /// `host:number` pairs of max.connections.per.ip.overrides.
+    pub fn connections_per_host(&self) -> Result<Vec<(&str, usize)>, ConfigError> {
+        const KEY: &str = "max.connections.per.ip.overrides";
+        let pairs = self.max_connections_per_ip_overrides.split(',');
+        let pairs = pairs.map(str::trim).filter(|pair| !pair.is_empty());
+        let read = |pair: &'_ str| -> Option<(usize, usize)> {
+            let (host, max) = pair.rsplit_once(':')?;
+            let host = host.trim_end();
+            Some((host.len(), max.trim().parse().ok()?)).filter(|_| !host.is_empty())
+        };
+        pairs
+            .map(|pair| match read(pair) {
+                Some((host, max)) => Ok((&pair[..host], max)),
+                None => {
+                    let problem = format!("{pair} is not host:number");
+                    Err(self.settings.invalid(KEY, problem))
+                }
+            })
+            .collect()
+    }
+
+    /// Values that are wrong only beside others (KafkaConfig.validateValues).
+    fn check_against_each_other(&self) -> Result<(), ConfigError> {
+        let long = |name: &str| read::<i64>(&self.settings, name);
+        let int = |name: &str| read::<i32>(&self.settings, name).map(i64::from);
+        let wait = int("replica.fetch.wait.max.ms")?;
+        for (key, limit) in [
+            (
+                "replica.socket.timeout.ms",
+                int("replica.socket.timeout.ms")?,
+            ),
+            ("replica.lag.time.max.ms", long("replica.lag.time.max.ms")?),
+        ] {
+            if wait > limit {
+                let problem =
+                    format!("it must be at least replica.fetch.wait.max.ms, which is {wait}");
+                return Err(self.settings.invalid(key, problem));
+            }
+        }
+        let threads = int("log.cleaner.threads")?.max(1);
+        if long("log.cleaner.dedupe.buffer.size")? / threads <= 1 << 20 {
+            let key = "log.cleaner.dedupe.buffer.size";
+            let problem =
+                format!("it must be more than 1 MB for each of {threads} cleaner threads");
+            return Err(self.settings.invalid(key, problem));
+        }
+        Ok(())
+    }
+
     fn check_ids(&self) -> Result<(), ConfigError> {
         let (id, max) = (self.broker_id, self.reserved_broker_max_id);
         if self.broker_id_generation_enable {
@@ -246,6 +295,13 @@ impl KafkaConfig {
         if self.group_max_size < 1 {
             return invalid("group.max.size", "it must be 1 or more");
         }
+        if self.max_connections_per_ip == 0 && self.max_connections_per_ip_overrides.is_empty() {
+            let problem = "0 lets nobody in: set it to 1 or more, or name those who may come in \
+                           max.connections.per.ip.overrides";
+            return invalid("max.connections.per.ip", problem);
+        }
+        self.connections_per_host()?;
+        self.check_against_each_other()?;
         // what counts for one listener is as valid as for all
         for name in self.settings.names() {
             let base = listener_key(name).and_then(keys::broker_key);
@@ -416,11 +472,26 @@ mod tests {
             "log.dirs=,",
             "log.dirs=/a,/a",
             "log.retention.ms=0",
+            "log.roll.ms=0",
+            "log.roll.hours=0",
+            "log.roll.jitter.ms=-1",
+            "max.connections.per.ip=0",
+            "max.connections.per.ip.overrides=host",
+            "max.connections.per.ip.overrides=a:1,b:x",
+            "replica.lag.time.max.ms=100",
+            "log.cleaner.dedupe.buffer.size=1048576",
             "offsets.topic.compression.codec=9",
         ] {
             let error = config(bad).unwrap_err();
             assert!(error.starts_with("f, line 2: "), "{bad}: {error}");
         }
         assert!(config("authorizer.class.name=").is_ok());
+        let config =
+            config("max.connections.per.ip=0\nmax.connections.per.ip.overrides=a:1, ::1 : 2,");
+        let config = config.unwrap();
+        assert_eq!(
+            config.connections_per_host().unwrap(),
+            [("a", 1), ("::1", 2)]
+        );
     }
 }

@@ -62,27 +62,20 @@ fn describe_topic_key(
             source: TOPIC_CONFIG,
         });
     }
-    for name in topic.synonyms {
+    if let Some(name) = topic.synonyms.first() {
         synonyms.extend(broker_synonyms(settings, name));
     }
-    let (value, source) = match overrides.get(topic.key.name) {
-        Some(text) => (Some(parsed(&topic.key, text)), TOPIC_CONFIG),
-        None => {
-            let value = broker_default(settings, topic)
-                .ok()
-                .flatten()
-                .map(|value| value.to_string());
-            let set = topic
-                .synonyms
-                .iter()
-                .find_map(|name| settings.text(name).map(|(_, s)| s));
-            (value, set.unwrap_or(Source::Default).wire())
-        }
+    let value = match overrides.get(topic.key.name) {
+        Some(text) => Some(parsed(&topic.key, text)),
+        None => broker_default(settings, topic)
+            .ok()
+            .flatten()
+            .map(|value| value.to_string()),
     };
     Described {
         name: topic.key.name.into(),
         value,
-        source,
+        source: source_of(&synonyms),
         is_sensitive: false,
         read_only: false,
         kind: topic.key.kind.wire(),
@@ -127,13 +120,7 @@ pub fn describe_cluster_default(settings: &Settings) -> Vec<Described> {
 
 fn describe_key(settings: &Settings, key: &Key) -> Described {
     let is_sensitive = key.kind == Kind::Password;
-    let synonyms: Vec<Synonym> = broker_key_synonyms(key.name)
-        .iter()
-        .flat_map(|name| broker_synonyms(settings, name))
-        .collect();
-    let source = settings
-        .text(key.name)
-        .map_or(Source::Default, |(_, source)| source);
+    let synonyms = broker_synonyms(settings, key.name);
     let value = settings
         .value(key)
         .ok()
@@ -143,7 +130,7 @@ fn describe_key(settings: &Settings, key: &Key) -> Described {
     Described {
         name: key.name.into(),
         value: if is_sensitive { None } else { value },
-        source: source.wire(),
+        source: source_of(&synonyms),
         is_sensitive,
         read_only: key.update == Update::ReadOnly,
         kind: key.kind.wire(),
@@ -189,28 +176,36 @@ fn broker_key_synonyms(name: &str) -> Vec<&str> {
     }
 }
 
-/// The layers in which a broker key has a value.
-fn broker_synonyms(settings: &Settings, name: &str) -> Vec<Synonym> {
-    let Some(key) = keys::broker_key(name) else {
-        return Vec::new();
-    };
-    [
+/// The strongest layer. As in Java, a value that comes from another name alone is a default's.
+fn source_of(synonyms: &[Synonym]) -> i8 {
+    synonyms
+        .first()
+        .map_or(Source::Default.wire(), |synonym| synonym.source)
+}
+
+/// The layers in which a broker key has a value under any of its names, the strongest first. As in
+/// Java, names above its own first are left out (ConfigHelper.configSynonyms).
+fn broker_synonyms(settings: &Settings, own: &str) -> Vec<Synonym> {
+    let names = broker_key_synonyms(own);
+    let layers = [
         Source::DynamicBroker,
         Source::DynamicDefault,
         Source::Static,
         Source::Default,
-    ]
-    .into_iter()
-    .filter_map(|source| {
-        let text = settings.text_in(source, name)?;
-        let value = (key.kind != Kind::Password).then(|| parsed(key, text));
-        Some(Synonym {
-            name: name.into(),
-            value,
-            source: source.wire(),
+    ];
+    let found = layers.into_iter().flat_map(|source| {
+        names.iter().filter_map(move |name| {
+            let key = keys::broker_key(name)?;
+            let text = settings.text_in(source, name)?;
+            let value = (key.kind != Kind::Password).then(|| parsed(key, text));
+            Some(Synonym {
+                name: (*name).into(),
+                value,
+                source: source.wire(),
+            })
         })
-    })
-    .collect()
+    });
+    found.skip_while(|synonym| synonym.name != own).collect()
 }
 
 /// The text as Java prints it after parsing.
@@ -232,7 +227,10 @@ mod tests {
     #[test]
     fn a_topic_shows_its_own_value_above_the_brokers() {
         let overrides = [("retention.ms".to_owned(), "7".to_owned())].into();
-        let all = describe_topic(&settings("log.retention.hours=2"), &overrides);
+        let all = describe_topic(
+            &settings("log.retention.hours=2\nlog.retention.ms=5"),
+            &overrides,
+        );
         let entry = all
             .iter()
             .find(|entry| entry.name == "retention.ms")
@@ -247,6 +245,7 @@ mod tests {
             shown,
             [
                 ("retention.ms", "7", 1),
+                ("log.retention.ms", "5", 4),
                 ("log.retention.hours", "2", 4),
                 ("log.retention.hours", "168", 5)
             ]

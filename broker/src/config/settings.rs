@@ -90,9 +90,13 @@ impl Settings {
         match source {
             Source::DynamicBroker => self.dynamic_broker.get(name).map(String::as_str),
             Source::DynamicDefault => self.dynamic_default.get(name).map(String::as_str),
-            Source::Static => self.overrides.value(name).or_else(|| self.file.value(name)),
+            Source::Static => self.written(name).or_else(|| self.written(twin(name)?)),
             Source::Default => keys::broker_key(name).and_then(|key| key.default),
         }
+    }
+
+    fn written(&self, name: &str) -> Option<&str> {
+        self.overrides.value(name).or_else(|| self.file.value(name))
     }
 
     /// The text that counts, and its layer; defaults left out.
@@ -115,7 +119,8 @@ impl Settings {
         if self.dynamic_broker.contains_key(name) || self.dynamic_default.contains_key(name) {
             return "dynamic broker configuration (kafka-configs)".into();
         }
-        let place = self.overrides.place(name).or_else(|| self.file.place(name));
+        let place = |name| self.overrides.place(name).or_else(|| self.file.place(name));
+        let place = place(name).or_else(|| place(twin(name)?));
         place.map_or_else(|| self.file.source().to_string(), |place| place.to_string())
     }
 
@@ -217,6 +222,15 @@ impl Settings {
     }
 }
 
+/// Either gives the other's value where only one is written (KafkaConfig.populateSynonyms).
+fn twin(name: &str) -> Option<&'static str> {
+    match name {
+        "broker.id" => Some("node.id"),
+        "node.id" => Some("broker.id"),
+        _ => None,
+    }
+}
+
 /// `max.connections` of `listener.name.external.max.connections`.
 pub(super) fn listener_key(name: &str) -> Option<&str> {
     name.strip_prefix("listener.name.")?
@@ -227,6 +241,28 @@ pub(super) fn listener_key(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn node_id_is_another_name_of_broker_id() {
+        let value = |text: &str, name| {
+            let settings = settings(text, &[]);
+            (
+                settings.text(name).map(|(t, _)| t.to_owned()),
+                settings.place(name),
+            )
+        };
+        let place = "server.properties, line 1".to_owned();
+        assert_eq!(
+            value("node.id=4", "broker.id"),
+            (Some("4".into()), place.clone())
+        );
+        assert_eq!(
+            value("broker.id=5", "node.id"),
+            (Some("5".into()), place.clone())
+        );
+        let both = "broker.id=5\nnode.id=4";
+        assert_eq!(value(both, "broker.id"), (Some("5".into()), place));
+    }
 
     fn settings(text: &str, overrides: &[&str]) -> Settings {
         let file = Properties::parse("server.properties", text.as_bytes()).unwrap();

@@ -190,6 +190,17 @@ impl TopicConfig {
                 }
             }
         }
+        for (name, value, least) in [
+            ("segment.ms", self.segment_ms, 1),
+            ("segment.jitter.ms", self.segment_jitter_ms, 0),
+        ] {
+            if value < least {
+                let synonyms = keys::topic_key(name).map_or(&[][..], |key| key.synonyms);
+                let set = synonyms.iter().find(|name| settings.is_set(name));
+                let problem = format!("it must be {least} or more");
+                return Err(settings.invalid(set.unwrap_or(&name), problem));
+            }
+        }
         // any negative age means no limit (KafkaConfig.getLogRetentionTimeMillis)
         self.retention_ms = self.retention_ms.max(-1);
         Ok(self)

@@ -10,7 +10,7 @@ use proto::kafka::{ErrorCode, Str};
 use super::describe_configs::{BROKER, TOPIC, check_broker};
 use super::topics::{self, Refused};
 use super::{Call, Handled};
-use crate::config::def::{Kind, Update};
+use crate::config::def::{Kind, Standing, Update};
 use crate::config::{KafkaConfig, TopicConfig, keys};
 use crate::zk::paths::DEFAULT_ENTITY;
 
@@ -254,7 +254,12 @@ async fn store(
 /// What may change while a broker runs, and whether it fits the rest.
 fn check_dynamic(call: &Call, entity: &str, configs: &Configs) -> Result<(), Refused> {
     let default = entity.ends_with(DEFAULT_ENTITY);
-    for name in configs.keys() {
+    let settings = &call.broker.config().settings;
+    let stored = match default {
+        true => settings.dynamic_default(),
+        false => settings.dynamic_broker(),
+    };
+    for (name, value) in configs {
         let Some(key) = keys::broker_key(name) else {
             continue;
         };
@@ -270,11 +275,17 @@ fn check_dynamic(call: &Call, entity: &str, configs: &Configs) -> Result<(), Ref
             _ if key.kind == Kind::Password => {
                 format!("Passwords cannot be kept in ZooKeeper by this version: {name}")
             }
-            _ => continue,
+            // what a Java broker has left there may stay
+            _ if stored.get(name) == Some(value) => continue,
+            _ => match (key.standing, key.standing.note()) {
+                (Standing::Security | Standing::JavaClass, Some(note)) if !value.is_empty() => {
+                    format!("{name} cannot be set: it {note}")
+                }
+                _ => continue,
+            },
         };
         return Err((ErrorCode::INVALID_REQUEST, why));
     }
-    let settings = &call.broker.config().settings;
     let next = if default {
         settings.with_dynamic(configs.clone(), settings.dynamic_broker().clone())
     } else {

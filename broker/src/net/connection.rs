@@ -16,6 +16,7 @@ use proto::kafka::FrameOut;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::cold::Readers;
 use super::frames::{self, FrameError, Next};
 use super::memory::{Memory, Reserved};
 use super::open::Activity;
@@ -50,6 +51,7 @@ pub(super) struct Rules {
     pub(super) max_in_progress: usize,
     pub(super) max_idle: Option<Duration>,
     pub(super) memory: Memory,
+    pub(super) readers: Readers,
 }
 
 /// Why a connection ended.
@@ -159,6 +161,7 @@ impl Connection {
         rules: Arc<Rules>,
         activity: Arc<Activity>,
     ) -> Self {
+        let outbox = Outbox::new(rules.readers.clone());
         Self {
             activity,
             stream,
@@ -167,7 +170,7 @@ impl Connection {
             rules,
             buf: BytesMut::new(),
             in_progress: VecDeque::new(),
-            outbox: Outbox::default(),
+            outbox,
             reserved: None,
             reserving: None,
             reach: REACH.0,
@@ -362,7 +365,10 @@ impl Connection {
                     return Poll::Ready(ready.map(|()| true));
                 }
             }
-            if !self.outbox.is_empty() {
+            if self.outbox.poll_loaded(cx).is_ready() {
+                return Poll::Ready(Ok(true));
+            }
+            if !self.outbox.is_empty() && !self.outbox.is_loading() {
                 if let Poll::Ready(ready) = self.stream.poll_write_ready(cx) {
                     return Poll::Ready(ready.map(|()| true));
                 }

@@ -1,9 +1,12 @@
 //! How many connections may come in: in all, through one listener, from one address and per
-//! second. Time is an argument; no socket in sight. Mirrors kafka.network.ConnectionQuotas.
+//! second. Time is an argument; no socket in sight, and of the system only hosts' addresses are asked.
+//! Mirrors kafka.network.ConnectionQuotas.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
+
+use tracing::warn;
 
 use crate::config::KafkaConfig;
 
@@ -46,7 +49,7 @@ impl Quotas {
         Self {
             total: size(config.max_connections),
             per_ip: size(config.max_connections_per_ip),
-            overrides: overrides(&config.max_connections_per_ip_overrides),
+            overrides: overrides(config),
             per_second: rate(config.max_connection_creation_rate),
             listeners: listeners.collect(),
             protected: several.then(|| config.inter_broker_listener.as_str().into()),
@@ -58,14 +61,19 @@ impl Quotas {
     }
 }
 
-/// `host:number` pairs; a host that has no address here can never connect and is left out.
-fn overrides(text: &str) -> HashMap<IpAddr, usize> {
-    let pairs = text
-        .split(',')
-        .filter_map(|pair| pair.trim().rsplit_once(':'));
-    pairs
-        .filter_map(|(host, max)| Some((host.trim().parse().ok()?, max.trim().parse().ok()?)))
-        .collect()
+/// By address. A host that has no address here can never connect and is left out.
+fn overrides(config: &KafkaConfig) -> HashMap<IpAddr, usize> {
+    let mut all = HashMap::new();
+    for (host, max) in config.connections_per_host().unwrap_or_default() {
+        match (host, 0).to_socket_addrs() {
+            Ok(found) => all.extend(found.map(|address| (address.ip(), max))),
+            Err(e) => warn!(
+                "{}: max.connections.per.ip.overrides: {host} has no address ({e}), so nobody comes from there",
+                config.settings.place("max.connections.per.ip.overrides")
+            ),
+        }
+    }
+    all
 }
 
 /// The open connections, counted.
@@ -206,7 +214,7 @@ mod tests {
     #[test]
     fn counts_in_all_and_by_address() {
         let lines = "max.connections=3\nmax.connections.per.ip=1\n\
-                     max.connections.per.ip.overrides=10.0.0.2:2";
+                     max.connections.per.ip.overrides=10.0.0.2:2, localhost:3";
         let mut limits = limits("PLAINTEXT://127.0.0.1:0", lines);
         let listener: Arc<str> = "PLAINTEXT".into();
         limits.open(&listener, A).unwrap();
@@ -219,6 +227,8 @@ mod tests {
         assert_eq!(limits.may_accept(&listener, 0), Ok(()));
         assert_eq!(limits.total, 2);
         limits.open(&listener, A).unwrap();
+        let here = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        assert_eq!(limits.quotas.overrides.get(&here), Some(&3));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
+use super::cold::Readers;
 use super::connection::{Connection, End, Peer, Rules};
 use super::limits::{Limits, Quotas};
 use super::memory::Memory;
@@ -137,6 +138,7 @@ impl Net {
             max_in_progress: s.max_in_progress,
             max_idle: s.max_idle,
             memory,
+            readers: Readers::default(),
         });
         for (point, listener) in self.bound {
             info!(

@@ -50,7 +50,7 @@ pub(super) const KEYS: &[Key] = &[
         "Size from which the KRaft metadata log is deleted."),
     key("metadata.max.retention.ms", Long, Some("604800000"), Any, High, ReadOnly, Since28, KRaft,
         "Age from which the KRaft metadata log is deleted."),
-    key("node.id", Int, Some("-1"), Any, High, ReadOnly, Since28, KRaft,
+    key("node.id", Int, Some("-1"), Any, High, ReadOnly, Since28, Effective,
         "Node id in KRaft mode; broker.id is its name in ZooKeeper mode."),
     key("process.roles", List, Some(""), OneOf(&["broker", "controller"]), High, ReadOnly, Since28, KRaft,
         "Roles in KRaft mode: broker, controller. Must be unset in ZooKeeper mode."),

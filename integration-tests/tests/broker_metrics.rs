@@ -64,10 +64,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("kafka_coordinator_transaction_", "transactions"),
     ("kafka_log_logcleaner", "compaction"),
     ("kafka_utils_throttler_cleaner", "compaction"),
-    (
-        "kafka_log_logflushstats_",
-        "flushed by a thread of their own",
-    ),
     ("kafka_server_addpartitionstotxnmanager_", "transactions"),
     (
         "kafka_server_brokertopicmetrics_replicationbytes",

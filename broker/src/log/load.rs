@@ -77,6 +77,7 @@ impl Log {
             dir_changed: true,
             truncations: 0,
             flush_jobs: Vec::new(),
+            flush_times: None,
         };
         log.open_segments(clean, now_ms)?;
         if !clean {

@@ -9,6 +9,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
+
+use driver::metrics::Latency;
 
 use super::config::LogConfig;
 use super::epoch::{EpochEntry, LeaderEpochs};
@@ -49,8 +52,10 @@ pub struct Log {
     pub(super) dir_changed: bool,
     /// how often the log was truncated since it was opened
     pub(super) truncations: u64,
-    /// flushes that rolling asked for
+    /// flushes that rolling and `flush.ms` asked for
     pub(super) flush_jobs: Vec<FlushJob>,
+    /// how long flushes take, for the metrics
+    pub(super) flush_times: Option<Arc<Latency>>,
 }
 
 /// A file without further use, to be removed away from the log's owner: giving back the blocks of a
@@ -84,6 +89,7 @@ pub struct FlushJob {
     /// only when files came or went since it was last synced
     dir: Option<PathBuf>,
     ticket: FlushTicket,
+    times: Option<Arc<Latency>>,
 }
 
 /// Says what a flush job made durable, unless the log was truncated meanwhile.
@@ -100,13 +106,18 @@ impl FlushJob {
 
     /// Blocks until all of it is on stable storage. Never to be retried when it failed.
     pub fn run(&self) -> io::Result<()> {
+        let begun = Instant::now();
         for handle in &self.files {
             file::sync(handle)?;
         }
         if let Some(path) = &self.snapshot {
             file::sync_path(path)?;
         }
-        self.dir.as_deref().map_or(Ok(()), file::sync_dir)
+        self.dir.as_deref().map_or(Ok(()), file::sync_dir)?;
+        if let Some(times) = &self.times {
+            times.took(begun.elapsed());
+        }
+        Ok(())
     }
 }
 
@@ -333,6 +344,7 @@ impl Log {
             snapshot,
             dir: Some(self.dir.clone()),
             ticket,
+            times: self.flush_times.clone(),
         });
         // A flush that overtakes this job must see to the directory as well.
         self.dir_changed = true;
@@ -372,6 +384,7 @@ impl Log {
             snapshot: None,
             dir,
             ticket,
+            times: self.flush_times.clone(),
         }))
     }
 
@@ -402,6 +415,22 @@ impl Log {
     /// Records appended since the last flush have waited longer than `flush.ms`.
     pub fn flush_due(&self, now_ms: i64) -> bool {
         self.recovery_point < self.log_end && now_ms - self.last_flush_ms >= self.config.flush_ms
+    }
+
+    /// Leaves a flush to be taken away where `flush.ms` is over.
+    pub fn queue_due_flush(&mut self, now_ms: i64) -> Result<(), LogError> {
+        if self.flush_due(now_ms) {
+            let job = self.flush_job()?;
+            self.flush_jobs.extend(job);
+            // the next one is due a while after this one began, however long it takes
+            self.last_flush_ms = now_ms;
+        }
+        Ok(())
+    }
+
+    /// Flushes are measured from now on.
+    pub fn measure_flushes(&mut self, times: Arc<Latency>) {
+        self.flush_times = Some(times);
     }
 
     /// Flushes and closes all files, with a producer snapshot at the end.

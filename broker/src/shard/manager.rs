@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use driver::metrics::Latency;
 use tokio::sync::{oneshot, watch};
 
 use super::command::Command;
@@ -84,10 +85,12 @@ impl LogManager {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (events, inbox) = mpsc::channel();
         let (flushes, flusher) = flusher::start()?;
+        let flush_times = Arc::<Latency>::default();
         let (mut senders, mut workers) = (Vec::new(), Vec::new());
         for i in 0..settings.io_threads.clamp(1, cores) {
             let (sender, commands) = tokio::sync::mpsc::channel(QUEUE);
-            let worker = Worker::new(flushes.clone(), sender.downgrade(), events.clone());
+            let (own, events) = (sender.downgrade(), events.clone());
+            let worker = Worker::new(flushes.clone(), own, events, flush_times.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()?;
@@ -101,7 +104,7 @@ impl LogManager {
             counts: Mutex::new(counts),
             failed: watch::Sender::new(BTreeSet::new()),
         });
-        let shards = Shards::new(senders);
+        let shards = Shards::new(senders, flush_times);
         load_all(&dirs, &shards, &events, &config, cores)?;
         let control = {
             let (dirs, shards, settings) = (dirs.clone(), shards.clone(), settings.clone());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use driver::metrics::Latency;
 use proto::records::Origin;
 use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -29,6 +30,7 @@ pub struct ShardGone;
 #[derive(Debug, Clone)]
 pub struct Shards {
     senders: Arc<[mpsc::Sender<Command>]>,
+    flush_times: Arc<Latency>,
 }
 
 /// An append that was taken into the shards' queues.
@@ -89,10 +91,16 @@ async fn send_all(
 }
 
 impl Shards {
-    pub(super) fn new(senders: Vec<mpsc::Sender<Command>>) -> Self {
+    pub(super) fn new(senders: Vec<mpsc::Sender<Command>>, flush_times: Arc<Latency>) -> Self {
         Self {
             senders: senders.into(),
+            flush_times,
         }
+    }
+
+    /// How long fsyncs of logs take.
+    pub(crate) fn flush_times(&self) -> &Latency {
+        &self.flush_times
     }
 
     pub(super) fn senders(&self) -> &[mpsc::Sender<Command>] {

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use driver::metrics::Latency;
 use proto::records::Origin;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -46,6 +47,7 @@ pub(super) struct Worker {
     flusher: std_mpsc::Sender<FlushTask>,
     own: mpsc::WeakSender<Command>,
     events: std_mpsc::Sender<Event>,
+    flush_times: Arc<Latency>,
 }
 
 pub(super) fn now_ms() -> i64 {
@@ -65,8 +67,10 @@ impl Worker {
         flusher: std_mpsc::Sender<FlushTask>,
         own: mpsc::WeakSender<Command>,
         events: std_mpsc::Sender<Event>,
+        flush_times: Arc<Latency>,
     ) -> Self {
         Self {
+            flush_times,
             partitions: HashMap::new(),
             waiters: HashMap::new(),
             deadlines: BTreeMap::new(),
@@ -215,13 +219,7 @@ impl Worker {
             Command::Retain => self.each_log("retention", |log, now| {
                 log.delete_old_segments(now).map(drop)
             }),
-            Command::FlushDue => self.each_log("flush", |log, now| {
-                if log.flush_due(now) {
-                    log.flush(now)
-                } else {
-                    Ok(())
-                }
-            }),
+            Command::FlushDue => self.each_log("flush", Log::queue_due_flush),
             Command::ExpireProducers => self.each_log("expiry of producers", |log, now| {
                 log.expire_producers(now);
                 Ok(())
@@ -409,6 +407,7 @@ impl Worker {
 
     fn host(&mut self, partition: TopicPartition, mut log: Log, high_watermark: i64) {
         log.set_high_watermark(high_watermark);
+        log.measure_flushes(self.flush_times.clone());
         self.partitions
             .insert(partition.clone(), Hosted::new(partition, log));
     }

@@ -25,6 +25,11 @@ struct LogFigures {
 }
 
 pub(super) async fn partitions(broker: &Arc<Broker>, out: &mut Out) {
+    out.latency(
+        "kafka_log_logflushstats_logflushrateandtimems",
+        "Milliseconds of fsyncs of logs",
+        broker.shards().flush_times(),
+    );
     let mut hosted = broker.replicas.hosted();
     hosted.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     let mut known = Vec::with_capacity(hosted.len());

@@ -185,6 +185,7 @@ impl Fetch {
                     file,
                     position: plan.position,
                     len,
+                    in_memory: plan.in_memory,
                 }),
                 Some(_) if !plan.down_conversion => return failed(ErrorCode::UNSUPPORTED_VERSION),
                 Some(magic) => {

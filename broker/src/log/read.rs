@@ -33,6 +33,8 @@ pub struct ReadPlan {
     pub file: Option<Arc<File>>,
     pub position: u64,
     pub len: usize,
+    /// written by this process a moment ago
+    pub in_memory: bool,
     /// the first batch is larger than what was asked for, and not all here
     pub first_entry_incomplete: bool,
     /// size of the first batch, for who has a smaller budget left
@@ -80,6 +82,7 @@ impl Log {
             file: None,
             position: 0,
             len: 0,
+            in_memory: false,
             first_entry_incomplete: false,
             first_batch_len: 0,
             aborted,
@@ -123,6 +126,7 @@ impl Log {
             let next = self.segments.get(at + 1);
             plan.more_segments = next.is_some_and(|next| next.base_offset < bound);
             let segment = &mut self.segments[at];
+            plan.in_memory = segment.wrote_lately(first.position);
             if plan.len > 0 {
                 plan.file = Some(segment.handle()?);
             }

@@ -77,6 +77,13 @@ impl Segment {
         self.log.len()
     }
 
+    /// Whether everything from here on is of the last appends.
+    pub(super) fn wrote_lately(&self, position: u64) -> bool {
+        self.recent
+            .front()
+            .is_some_and(|first| first.position <= position)
+    }
+
     pub(super) fn handle(&mut self) -> io::Result<Arc<File>> {
         self.log.handle()
     }

@@ -558,6 +558,24 @@ fn after_a_failed_write_nothing_is_appended() {
     assert_eq!(log.log_end(), 1);
 }
 
+#[test]
+fn only_the_last_appends_of_this_process_are_taken_for_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = Log::load(dir.path(), options(LogConfig::default())).unwrap();
+    for n in 0..40 {
+        append(&mut log, &[vec![n]], NOW);
+    }
+    let known = |log: &mut Log, offset| {
+        let plan = log.read(offset, 1000, Isolation::HighWatermark, true);
+        plan.unwrap().in_memory
+    };
+    assert!(known(&mut log, 39) && known(&mut log, 20));
+    assert!(!known(&mut log, 0), "too long ago to be sure");
+    drop(log);
+    let mut log = reload(dir.path());
+    assert!(!known(&mut log, 39), "another process wrote it");
+}
+
 fn reload(dir: &Path) -> Log {
     Log::load(
         dir,

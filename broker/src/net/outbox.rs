@@ -122,7 +122,10 @@ impl Outbox {
         };
         let (position, len) = (region.position, region.len.min(SENDFILE));
         if self.warm == 0 {
-            self.warm = cold::in_memory(&file, position, len);
+            self.warm = match region.in_memory {
+                true => len,
+                false => cold::in_memory(&file, position, len),
+            };
         }
         if self.warm == 0 {
             self.loading = Some((len, self.readers.load(file, position, len)));
@@ -204,6 +207,7 @@ mod tests {
             file: file.clone(),
             position: 0,
             len,
+            in_memory: false,
         }));
         outbox.segments.push_back(Segment::Bytes("end".into()));
         outbox.len = len + 3;

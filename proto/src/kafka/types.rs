@@ -186,6 +186,8 @@ pub struct Region {
     pub file: Arc<dyn Any + Send + Sync>,
     pub position: u64,
     pub len: usize,
+    /// written a moment ago: sending it does not wait for the disk
+    pub in_memory: bool,
 }
 
 impl fmt::Debug for Region {

@@ -45,6 +45,7 @@ fn flat(frame: &FrameOut, region: u8) -> Vec<u8> {
 #[test]
 fn file_regions_and_large_records_are_not_copied() {
     let region = Region {
+        in_memory: false,
         file: Arc::new("a file"),
         position: 4711,
         len: 5000,

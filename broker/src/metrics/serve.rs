@@ -37,7 +37,6 @@ pub(crate) async fn start(broker: &Arc<Broker>) {
     info!("Serving metrics for Prometheus at http://{host}:{port}/metrics");
     let limits = Limits {
         idle: Duration::from_secs(30),
-        body: 64 << 10,
         connections: 32,
     };
     let broker = broker.clone();

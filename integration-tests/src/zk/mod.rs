@@ -3,6 +3,7 @@
 
 mod client;
 mod ensemble;
+mod http;
 mod load;
 mod locker;
 pub mod oracle;
@@ -12,6 +13,7 @@ mod watcher;
 
 pub use client::{Gone, Ticket, ZkClient, Znode};
 pub use ensemble::{Ensemble, Kind};
+pub use http::{HttpAnswer, http_get, http_post};
 pub use load::{Load, Report};
 pub use raw::{RawConn, Received, frame, plain_connect};
 pub use server::{ZkConfig, ZkServer, four_letter};

@@ -23,6 +23,8 @@ pub struct Access {
     /// `authProvider.*` names the provider of the digest scheme, which counts more than
     /// `DigestAuthenticationProvider.enabled`
     pub digest: bool,
+    /// `IPAuthenticationProvider.usexforwardedfor`
+    pub forwarded_for: bool,
 }
 
 pub(super) fn access(set: &mut Resolved) -> Result<Access, ConfigError> {
@@ -42,6 +44,7 @@ pub(super) fn access(set: &mut Resolved) -> Result<Access, ConfigError> {
         ensemble: named("EnsembleAuthenticationProvider"),
         ensemble_names: set.value("ensembleAuthName").map(|value| list(value.text)),
         digest: named("DigestAuthenticationProvider"),
+        forwarded_for: set.bool("IPAuthenticationProvider.usexforwardedfor"),
     };
     if access.enforced {
         known_schemes(set, &access)?;

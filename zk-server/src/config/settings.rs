@@ -147,6 +147,12 @@ pub struct Admin {
     pub port: u16,
     pub idle_timeout_ms: u64,
     pub command_url: String,
+    /// `admin.snapshot.enabled`
+    pub snapshot: bool,
+    /// `admin.restore.enabled`
+    pub restore: bool,
+    /// `admin.rateLimiterIntervalInMS`
+    pub rate_interval_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -478,6 +484,9 @@ fn admin(set: &mut Resolved) -> Result<Admin, ConfigError> {
         port: port_number(set, "admin.serverPort")?,
         idle_timeout_ms: u64::try_from(idle).unwrap_or(0),
         command_url,
+        snapshot: set.bool("admin.snapshot.enabled"),
+        restore: set.bool("admin.restore.enabled"),
+        rate_interval_ms: u64::try_from(set.int("admin.rateLimiterIntervalInMS")).unwrap_or(0),
     })
 }
 

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use driver::metrics::Counter;
 
 use crate::config::{Config, Limits};
+use crate::store::Intake;
 use crate::threads::core::Core;
 use crate::threads::log::LogQueue;
 
@@ -62,6 +63,9 @@ pub struct Net {
     /// the mask of `stmk`; it has no effect, as in Java without trace logging
     pub trace_mask: AtomicI64,
     pub wrong_port: WrongPort,
+    /// takes snapshots from operators
+    pub intake: Intake,
+    pub guarded: admin::Guarded,
 }
 
 /// The client port as it is bound: zoo.cfg may say 0, and a reconfiguration another one.

@@ -21,6 +21,10 @@ pub enum PeerEvent {
     Serving { epoch: i64 },
     /// A role is over; a new election follows.
     Abandoned { reason: String },
+    /// An operator's snapshot is this server's state from here on, as of this zxid.
+    Restored { zxid: i64 },
+    /// An operator's snapshot was not taken.
+    NotRestored { reason: &'static str },
     /// The database was not what the files hold and is read back.
     Reloading,
 }

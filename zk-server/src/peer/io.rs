@@ -54,6 +54,11 @@ pub enum PeerInput {
         reason: String,
     },
     Disk(DiskDone),
+    /// An operator's snapshot, to take the place of everything that this server has. Answered by
+    /// `PeerEvent::Restored` or `NotRestored`.
+    Restore {
+        database: Box<Database>,
+    },
     Tick,
 }
 

@@ -141,6 +141,7 @@ impl Peer {
             }
             PeerInput::Disk(done) => self.disk_done(done, out),
             PeerInput::OutOfReach { server, gone } => self.reach(server, gone, out),
+            PeerInput::Restore { database } => self.restore(database, out),
             PeerInput::Tick => self.tick(out),
             input => self.link(input, out),
         }

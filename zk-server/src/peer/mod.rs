@@ -7,6 +7,7 @@ pub mod events;
 pub mod io;
 mod looking;
 mod machine;
+mod restore;
 mod retire;
 mod settings;
 mod status;

@@ -7,7 +7,9 @@
 use bytes::Bytes;
 
 use crate::mutants::{self, Mutant};
+use crate::store::epochs::Epoch;
 use crate::store::orders::{DiskDone, DiskOrder};
+use crate::tree::Database;
 use crate::units::Zxid;
 
 use super::events::PeerEvent;
@@ -21,6 +23,19 @@ pub(super) struct Retiring {
     unapplied: Vec<(Zxid, Bytes)>,
     /// the database is not what the files hold: it is read back
     reload: bool,
+    /// takes the place of everything once what was ordered is done
+    restore: Option<Box<Database>>,
+}
+
+impl Retiring {
+    /// One that restores `database`.
+    pub(super) fn restoring(database: Box<Database>) -> Self {
+        Self {
+            unapplied: Vec::new(),
+            reload: false,
+            restore: Some(database),
+        }
+    }
 }
 
 impl Peer {
@@ -33,10 +48,15 @@ impl Peer {
             Role::Leading(_) => false,
             Role::Looking(_) | Role::Retiring(_) => return,
         };
-        self.retire(reason, reload, out);
+        self.retire(reason, out);
+        if reload {
+            self.reload(out);
+        } else {
+            self.order(DiskOrder::Flush, out);
+        }
     }
 
-    fn retire(&mut self, reason: String, reload: bool, out: &mut Vec<PeerOutput>) {
+    pub(super) fn retire(&mut self, reason: String, out: &mut Vec<PeerOutput>) {
         self.events.push(PeerEvent::Abandoned { reason });
         if matches!(self.role, Role::Leading(_)) {
             out.push(PeerOutput::Listen(false));
@@ -52,13 +72,11 @@ impl Peer {
             unapplied = rest;
         }
         self.reconfig = None;
-        if reload {
-            self.events.push(PeerEvent::Reloading);
-            self.order(DiskOrder::Reload, out);
-        } else {
-            self.order(DiskOrder::Flush, out);
-        }
-        self.role = Role::Retiring(Retiring { unapplied, reload });
+        self.role = Role::Retiring(Retiring {
+            unapplied,
+            reload: false,
+            restore: None,
+        });
     }
 
     /// Ends the server, if one runs; what it has logged and not applied.
@@ -92,6 +110,9 @@ impl Peer {
                 self.look(out);
             }
             DiskDone::Flushed if !retiring.reload && self.flushes == 0 => {
+                if let Some(database) = retiring.restore.take() {
+                    return self.install(database, out);
+                }
                 let mut unapplied = std::mem::take(&mut retiring.unapplied);
                 if mutants::is(Mutant::ForgetUnapplied) {
                     unapplied.clear();
@@ -101,6 +122,14 @@ impl Peer {
                 } else {
                     self.reload(out);
                 }
+            }
+            DiskDone::EpochWritten {
+                which: Epoch::Current,
+                value,
+            } if self.last_appended.0 >> 32 == value => {
+                let zxid = self.last_appended.0;
+                self.events.push(PeerEvent::Restored { zxid });
+                self.look(out);
             }
             _ => {}
         }
@@ -125,6 +154,7 @@ impl Peer {
         self.role = Role::Retiring(Retiring {
             unapplied: Vec::new(),
             reload: true,
+            restore: None,
         });
     }
 

@@ -15,6 +15,7 @@
 //! | [`recover`] | what a start does | `FileTxnSnapLog.restore` |
 //! | [`lock`] | one server for each folder | |
 //! | [`cut`] | giving up the end of the log, with a copy kept | `FileTxnLog.truncate` |
+//! | [`intake`] | a snapshot that an operator brings | `ZooKeeperServer.restoreFromSnapshot` |
 //! | [`purge`] | removing what no start needs | `PurgeTxnLog` |
 //! | [`epochs`] | `currentEpoch`, `acceptedEpoch` | `QuorumPeer` |
 //! | [`orders`] | carrying out what the core asks for | `SyncRequestProcessor` |
@@ -34,6 +35,7 @@ pub mod facade;
 #[cfg(test)]
 mod golden_tests;
 pub mod image;
+pub mod intake;
 pub mod lock;
 pub mod names;
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub mod txnlog;
 pub use disk::{Disk, DiskFile};
 pub use error::StoreError;
 pub use facade::{Store, StoreConfig};
+pub use intake::{Intake, Received};
 pub use lock::FolderLock;
 pub use orders::{Beside, Job, Loaded, Worker};
 pub use real::RealDisk;

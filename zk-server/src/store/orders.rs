@@ -15,6 +15,7 @@ use super::epochs::{self, Epoch, Epochs};
 use super::error::StoreError;
 use super::facade::Store;
 use super::image::Image;
+use super::intake::Intake;
 use super::recover::Recovered;
 use super::restoring::{DatabaseSettings, Restoring};
 use super::scan;
@@ -117,6 +118,14 @@ impl Job {
         }
     }
 
+    /// Where it writes, if it is a snapshot.
+    pub fn snapshots(&self) -> Option<Snapshots> {
+        match self {
+            Self::Snapshot { snapshots, .. } => Some(snapshots.clone()),
+            Self::ReadLog { .. } => None,
+        }
+    }
+
     /// Does it. The error is for the operator: nothing is lost by it.
     pub fn run(self) -> (DiskDone, Result<Option<Written>, StoreError>) {
         match self {
@@ -199,6 +208,12 @@ impl Worker {
         let epochs = epochs::load(&**self.store.disk(), self.store.snap_dir(), last)?;
         self.claimed = epochs.current;
         Ok(epochs)
+    }
+
+    /// Takes snapshots from operators.
+    pub fn intake(&self) -> Intake {
+        let store = &self.store;
+        Intake::new(store.disk().clone(), store.snap_dir(), self.settings)
     }
 
     pub fn store(&self) -> &Store {

@@ -11,17 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use proto::quorum::QuorumPacket;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
+use crate::core::Settings;
 use crate::core::io::{Input, Output};
 use crate::core::server::Server;
 use crate::net::outbox::Conn;
 use crate::net::quorum::Link;
-use crate::peer::{Peer, PeerInput, PeerOutput, PeerStatus};
+use crate::peer::{Peer, PeerEvent, PeerInput, PeerOutput, PeerStatus};
 use crate::store::image::Image;
 use crate::store::orders::{DiskDone, DiskOrder};
-use crate::units::LinkId;
-use crate::units::{ConnId, Now};
+use crate::tree::Database;
+use crate::units::{ConnId, LinkId, Now, Zxid};
 
 use super::clock::Clock;
 use super::ensemble::Ensemble;
@@ -45,6 +46,10 @@ pub struct Core {
 enum Machine {
     Alone(Box<Server>),
     Member(Box<Peer>),
+    /// alone, and its files are about to take an operator's snapshot
+    Restoring(Box<(Settings, Database)>),
+    /// on its way from one to another
+    Idle,
 }
 
 #[derive(Debug)]
@@ -52,6 +57,8 @@ struct State {
     machine: Machine,
     conns: HashMap<ConnId, Arc<Conn>>,
     next_conn: u64,
+    /// who waits for an operator's snapshot
+    restoring: Option<oneshot::Sender<Result<(), &'static str>>>,
     /// kept for its capacity
     outputs: Vec<Output>,
     peer_outputs: Vec<PeerOutput>,
@@ -94,6 +101,7 @@ impl Core {
                 machine,
                 conns: HashMap::new(),
                 next_conn: 1,
+                restoring: None,
                 outputs: Vec::new(),
                 peer_outputs: Vec::new(),
             }),
@@ -119,14 +127,15 @@ impl Core {
         match &mut self.lock().machine {
             Machine::Alone(server) => Some(look(server)),
             Machine::Member(peer) => peer.server_mut().map(look),
+            Machine::Restoring(_) | Machine::Idle => None,
         }
     }
 
     /// Looks at the member of an ensemble; nothing for a server that is alone.
     pub fn with_peer<T>(&self, look: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         match &mut self.lock().machine {
-            Machine::Alone(_) => None,
             Machine::Member(peer) => Some(look(peer)),
+            _ => None,
         }
     }
 
@@ -188,6 +197,65 @@ impl Core {
         self.finish(after);
     }
 
+    /// An operator's snapshot takes the place of everything that this server has; clients are
+    /// disconnected. The receiver hears when the files have it, or why it was not taken.
+    pub fn restore(&self, database: Box<Database>) -> oneshot::Receiver<Result<(), &'static str>> {
+        let (tell, told) = oneshot::channel();
+        let mut after = Aftermath::default();
+        {
+            let mut state = self.lock();
+            state.restoring = Some(tell);
+            if let Machine::Member(_) = state.machine {
+                self.handle_peer(&mut state, PeerInput::Restore { database }, &mut after);
+            } else {
+                self.restore_alone(&mut state, database, &mut after);
+            }
+        }
+        self.finish(after);
+        told
+    }
+
+    /// The zxids go on behind those that were given, as in Java: none of them gets a second meaning.
+    fn restore_alone(&self, state: &mut State, mut database: Box<Database>, after: &mut Aftermath) {
+        let (settings, last, mut outputs) =
+            match std::mem::replace(&mut state.machine, Machine::Idle) {
+                Machine::Alone(server) => {
+                    let settings = server.settings().clone();
+                    let last = server.last_assigned();
+                    let mut outputs = Vec::new();
+                    server.retire(&mut outputs);
+                    (settings, last, outputs)
+                }
+                machine => {
+                    state.machine = machine;
+                    return state.restored(Err("another snapshot is being restored"));
+                }
+            };
+        for output in outputs.drain(..) {
+            self.carry_out(state, output, after);
+        }
+        if database.last_zxid() <= last {
+            database.continue_at(Zxid(last.0 + 1));
+        }
+        self.log.disk(DiskOrder::SaveSnapshot(database.image()));
+        after.logged = true;
+        state.machine = Machine::Restoring(Box::new((settings, *database)));
+    }
+
+    /// The files of a server that is alone have the operator's snapshot.
+    fn serve_restored(&self, state: &mut State) {
+        match std::mem::replace(&mut state.machine, Machine::Idle) {
+            Machine::Restoring(restored) => {
+                let (settings, database) = *restored;
+                let server = Server::new(settings, database, self.clock.now());
+                state.machine = Machine::Alone(Box::new(server));
+                state.restored(Ok(()));
+                self.rearm.notify_one();
+            }
+            machine => state.machine = machine,
+        }
+    }
+
     /// What the log thread has done.
     pub fn disk(&self, done: impl IntoIterator<Item = DiskDone>) {
         let mut after = Aftermath::default();
@@ -229,11 +297,15 @@ impl Core {
 
     fn handle(&self, state: &mut State, input: Input, after: &mut Aftermath) {
         let Machine::Alone(server) = &mut state.machine else {
-            let input = match input {
-                Input::Tick => PeerInput::Tick,
-                input => PeerInput::Client(input),
-            };
-            return self.handle_peer(state, input, after);
+            match input {
+                // come again when there is a server
+                Input::Connected { conn, .. } if !matches!(state.machine, Machine::Member(_)) => {
+                    self.carry_out(state, Output::Close { conn }, after);
+                }
+                Input::Tick => self.handle_peer(state, PeerInput::Tick, after),
+                input => self.handle_peer(state, PeerInput::Client(input), after),
+            }
+            return;
         };
         let mut outputs = std::mem::take(&mut state.outputs);
         server.handle(self.clock.now(), input, &mut outputs);
@@ -254,10 +326,16 @@ impl Core {
         };
         let mut outputs = std::mem::take(&mut state.peer_outputs);
         peer.handle(self.clock.now(), input, &mut outputs);
-        after
-            .events
-            .extend(peer.drain_events().into_iter().map(Told::Peer));
+        let events = peer.drain_events();
         let deadline = peer.next_deadline();
+        for event in events {
+            match event {
+                PeerEvent::Restored { .. } => state.restored(Ok(())),
+                PeerEvent::NotRestored { reason } => state.restored(Err(reason)),
+                _ => {}
+            }
+            after.events.push(Told::Peer(event));
+        }
         for output in outputs.drain(..) {
             self.carry_out_peer(state, output, after);
         }
@@ -274,6 +352,7 @@ impl Core {
             DiskDone::SnapshotDone { zxid, ok } => {
                 self.handle(state, Input::SnapshotDone { zxid, ok }, after);
             }
+            DiskDone::SnapshotSaved { .. } => self.serve_restored(state),
             // a server that is alone orders nothing else
             _ => {}
         }
@@ -391,6 +470,7 @@ impl Core {
             let wanted = match &self.lock().machine {
                 Machine::Alone(server) => server.next_deadline(),
                 Machine::Member(peer) => peer.next_deadline(),
+                Machine::Restoring(_) | Machine::Idle => None,
             };
             let at = wanted.unwrap_or(u64::MAX).clamp(now, now + LONGEST_US);
             self.armed_us.store(at, Ordering::Relaxed);
@@ -409,6 +489,15 @@ impl Core {
         for conn in all {
             conn.flush();
             conn.close_when_sent();
+        }
+    }
+}
+
+impl State {
+    fn restored(&mut self, result: Result<(), &'static str>) {
+        if let Some(tell) = self.restoring.take() {
+            // Nobody waits any more when the operator has gone.
+            let _ = tell.send(result);
         }
     }
 }

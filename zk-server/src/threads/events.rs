@@ -92,6 +92,11 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
                 "Shutting down the role in the ensemble, a new election follows: {reason}"
             );
         }
+        PeerEvent::Restored { zxid } => tracing::info!(
+            "The restored snapshot is in the files, as of zxid 0x{zxid:x}: an election follows, and the \
+             others get it"
+        ),
+        PeerEvent::NotRestored { reason } => tracing::warn!("No snapshot is restored: {reason}"),
         PeerEvent::Reloading => {
             tracing::warn!("Reading the database back from the files");
         }

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use driver::metrics::Summary;
+use tokio::sync::oneshot;
 
 use crate::config::DynamicFiles;
 use crate::quorum::View;
 use crate::store::image::Image;
 use crate::store::orders::{DiskDone, DiskOrder};
+use crate::store::snapshot::Written;
 use crate::store::txnlog::Synced;
-use crate::store::{Beside, Job, StoreError, Worker};
+use crate::store::{Beside, DiskFile, Job, Snapshots, StoreError, Worker};
 use crate::units::Zxid;
 
 use super::core::Core;
@@ -29,9 +31,21 @@ enum Order {
         view: View,
         active: bool,
     },
+    /// Write a snapshot for an operator.
+    Snapshot(Image, Taker),
     /// Remove old snapshots and logs.
     Purge,
 }
+
+/// Where an operator's snapshot lies, open for reading.
+#[derive(Debug)]
+pub struct Taken {
+    pub zxid: Zxid,
+    pub bytes: u64,
+    pub file: Box<dyn DiskFile>,
+}
+
+type Taker = oneshot::Sender<Result<Taken, StoreError>>;
 
 /// Orders on their way to the log thread. Its length is bounded by the core, which stops reading
 /// from clients when too many requests are outstanding.
@@ -84,6 +98,14 @@ impl LogQueue {
     pub fn snapshot(&self, image: Image) {
         self.disk(DiskOrder::Snapshot(image));
         self.wake();
+    }
+
+    /// Writes a snapshot for an operator, as soon as no other one is being written.
+    pub fn take_snapshot(&self, image: Image) -> oneshot::Receiver<Result<Taken, StoreError>> {
+        let (tell, told) = oneshot::channel();
+        self.push(Order::Snapshot(image, tell));
+        self.wake();
+        told
     }
 
     /// Removes old snapshots and logs when the thread is free.
@@ -212,6 +234,12 @@ impl Files {
                     self.write(done)?;
                     self.configured(&view, active);
                 }
+                Order::Snapshot(image, taker) => {
+                    self.write(done)?;
+                    let snapshots = self.worker.store().snapshots().clone();
+                    let job = Job::Snapshot { snapshots, image };
+                    self.beside.begin(job, Some(taker));
+                }
                 Order::Purge => purge = true,
             }
         }
@@ -273,17 +301,22 @@ struct Threads {
     running: Vec<JoinHandle<()>>,
 }
 
-impl Beside for Threads {
-    fn start(&mut self, job: Job) {
-        if matches!(job, Job::Snapshot { .. }) {
-            self.finish();
-        }
+impl Threads {
+    fn begin(&mut self, job: Job, taker: Option<Taker>) {
         self.running.retain(|job| !job.is_finished());
+        // A snapshot's thread waits for the others, so that whoever waits for it waits for all.
+        let before = match job {
+            Job::Snapshot { .. } => std::mem::take(&mut self.running),
+            Job::ReadLog { .. } => Vec::new(),
+        };
         let (core, queue) = (self.core.clone(), self.queue.clone());
         let failed = job.failed();
         let started = std::thread::Builder::new()
             .name("snap".to_owned())
-            .spawn(move || run_job(job, &core, &queue));
+            .spawn(move || {
+                join(before);
+                run_job(job, taker, &core, &queue);
+            });
         match started {
             Ok(thread) => self.running.push(thread),
             Err(error) => {
@@ -292,13 +325,15 @@ impl Beside for Threads {
             }
         }
     }
+}
+
+impl Beside for Threads {
+    fn start(&mut self, job: Job) {
+        self.begin(job, None);
+    }
 
     fn finish(&mut self) {
-        for job in self.running.drain(..) {
-            if job.join().is_err() {
-                tracing::error!("a thread beside the log thread ended by a panic");
-            }
-        }
+        join(std::mem::take(&mut self.running));
     }
 
     fn synced(&mut self, sync: &Synced, records: u64, slow: bool) {
@@ -320,25 +355,31 @@ impl Beside for Threads {
     }
 }
 
-fn run_job(job: Job, core: &Core, queue: &LogQueue) {
+fn join(jobs: Vec<JoinHandle<()>>) {
+    for job in jobs {
+        if job.join().is_err() {
+            tracing::error!("a thread beside the log thread ended by a panic");
+        }
+    }
+}
+
+fn run_job(job: Job, taker: Option<Taker>, core: &Core, queue: &LogQueue) {
     let begun = Instant::now();
     if let Job::Snapshot { image, .. } = &job {
         tracing::info!("Snapshotting: 0x{:x}", image.0.zxid().0);
     }
+    let wanted = taker.as_ref().and_then(|_| job.snapshots());
     let (done, result) = job.run();
+    let result = match (taker, wanted, result) {
+        (Some(taker), Some(snapshots), result) => {
+            return give(taker, &snapshots, result, begun, queue);
+        }
+        (.., result) => result,
+    };
     match result {
         Ok(None) => {}
         Ok(Some(written)) => {
-            {
-                let mut figures = queue.figures();
-                figures.snapshot_ms.record(millis(begun.elapsed()));
-                figures.last_snapshot = Some((written.zxid, super::clock::wall_ms() / 1000));
-            }
-            tracing::info!(
-                "Snapshot {} taken in {} ms",
-                written.path.display(),
-                begun.elapsed().as_millis()
-            );
+            note_snapshot(&written, begun, queue);
         }
         Err(error) => {
             if matches!(done, DiskDone::SnapshotDone { .. }) {
@@ -353,6 +394,44 @@ fn run_job(job: Job, core: &Core, queue: &LogQueue) {
         }
     }
     core.disk([done]);
+}
+
+/// Hands an operator's snapshot over; the core has not asked for it and hears nothing of it.
+fn give(
+    taker: Taker,
+    snapshots: &Snapshots,
+    result: Result<Option<Written>, StoreError>,
+    begun: Instant,
+    queue: &LogQueue,
+) {
+    let taken = result.and_then(|written| match written {
+        Some(written) => {
+            note_snapshot(&written, begun, queue);
+            let file = snapshots.open(&written)?;
+            let bytes = file.size().map_err(StoreError::io("read", &written.path))?;
+            Ok(Taken {
+                zxid: written.zxid,
+                bytes,
+                file,
+            })
+        }
+        None => Err(StoreError::Datadir("nothing was written".to_owned())),
+    });
+    // Nobody waits any more when the operator has gone.
+    let _ = taker.send(taken);
+}
+
+fn note_snapshot(written: &Written, begun: Instant, queue: &LogQueue) {
+    {
+        let mut figures = queue.figures();
+        figures.snapshot_ms.record(millis(begun.elapsed()));
+        figures.last_snapshot = Some((written.zxid, super::clock::wall_ms() / 1000));
+    }
+    tracing::info!(
+        "Snapshot {} taken in {} ms",
+        written.path.display(),
+        begun.elapsed().as_millis()
+    );
 }
 
 fn millis(elapsed: Duration) -> u64 {

@@ -73,6 +73,7 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         let server = Server::new(prepare::settings(&config), loaded.database, clock.now());
         Arc::new(Core::new(server, clock, queue.clone()))
     };
+    let intake = worker.intake();
     let settings = LogSettings {
         dynamic: dynamic_files(&config, origin.file),
         retain: usize::try_from(config.files.retain).unwrap_or(3),
@@ -94,6 +95,8 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, StartError
         open_files,
         trace_mask: std::sync::atomic::AtomicI64::new(DEFAULT_TRACE_MASK),
         wrong_port: WrongPort::default(),
+        intake,
+        guarded: admin::Guarded::new(config.admin.rate_interval_ms),
         core,
         log: queue,
         config,
@@ -255,7 +258,6 @@ async fn serve_metrics(net: &Arc<Net>) {
     );
     let limits = driver::http::Limits {
         idle: Duration::from_secs(30),
-        body: 64 << 10,
         connections: 32,
     };
     let net = net.clone();

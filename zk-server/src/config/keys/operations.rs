@@ -95,7 +95,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.9",
         "the AdminServer's snapshot command",
     )
-    .noted("the snapshot command of the AdminServer is not served yet and says so"),
+    .held_by("commands_that_are_off_say_so_as_java"),
     Key::prop(
         "admin.restore.enabled",
         Bool,
@@ -103,15 +103,15 @@ pub(super) const KEYS: &[Key] = &[
         "3.9",
         "the AdminServer's restore command",
     )
-    .noted("the restore command of the AdminServer is not served yet and says so"),
+    .held_by("commands_that_are_off_say_so_as_java"),
     Key::prop(
         "admin.rateLimiterIntervalInMS",
         Int,
         "300000",
         "3.9",
-        "milliseconds between snapshots by the AdminServer",
+        "milliseconds between restores by the AdminServer; microseconds between snapshots, as in Java",
     )
-    .noted("the snapshot command of the AdminServer is not served yet and says so"),
+    .held_by("snapshots_and_restores_are_limited_as_java"),
     Key::cfg(
         "metricsProvider.className",
         Text,

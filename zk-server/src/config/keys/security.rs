@@ -48,7 +48,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.9.1",
         "the AdminServer takes the client's address from X-Forwarded-For",
     )
-    .noted("no command of the AdminServer here asks for an address"),
+    .held_by("only_administrators_of_the_root_may_run_snapshot_and_restore"),
     Key::prop(
         "SASLAuthenticationProvider.superPassword",
         Text,

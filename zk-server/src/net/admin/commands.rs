@@ -17,8 +17,16 @@ pub(super) type Body = Map<String, Value>;
 pub(super) struct Command {
     pub(super) name: &'static str,
     also: &'static [&'static str],
-    pub(super) needs_auth: bool,
-    pub(super) run: fn(&Request, &Net) -> Body,
+    pub(super) run: Run,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    Get(fn(&Request, &Net) -> Body),
+    /// GET, for administrators of the root
+    Snapshot,
+    /// POST, for administrators of the root
+    Restore,
 }
 
 const fn command(
@@ -29,16 +37,7 @@ const fn command(
     Command {
         name,
         also,
-        needs_auth: false,
-        run,
-    }
-}
-
-/// One that only an authenticated administrator may run.
-const fn guarded(name: &'static str, also: &'static [&'static str]) -> Command {
-    Command {
-        needs_auth: true,
-        ..command(name, also, |_, _| Body::new())
+        run: Run::Get(run),
     }
 }
 
@@ -71,11 +70,19 @@ pub(super) const ALL: &[Command] = &[
         Body::new()
     }),
     command("observers", &["obsr"], |_, net| member::observers(net)),
-    guarded("restore", &["rest"]),
+    Command {
+        name: "restore",
+        also: &["rest"],
+        run: Run::Restore,
+    },
     command("ruok", &[], |_, _| Body::new()),
     command("server_stats", &["srvr"], |_, net| server_stats(net)),
     command("set_trace_mask", &["stmk"], set_trace_mask),
-    guarded("snapshot", &["snap"]),
+    Command {
+        name: "snapshot",
+        also: &["snap"],
+        run: Run::Snapshot,
+    },
     command("stat_reset", &["srst"], |_, net| {
         monitor::reset(net);
         Body::new()

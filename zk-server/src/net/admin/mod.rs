@@ -1,8 +1,12 @@
 //! The AdminServer: commands over HTTP with JSON answers (Java: `JettyAdminServer`, `Commands`). Its
 //! failure to start never stops the server.
 
+mod access;
 mod commands;
+mod guarded;
 mod member;
+
+pub use guarded::{Guarded, GuardedFigures};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use super::Net;
+use commands::Run;
 
 /// Binds the port; an error says who holds it, if that can be known.
 pub async fn bind(address: &str, port: u16) -> Result<TcpListener, String> {
@@ -30,12 +35,11 @@ pub async fn bind(address: &str, port: u16) -> Result<TcpListener, String> {
 pub async fn serve(listener: TcpListener, net: Arc<Net>) {
     let limits = Limits {
         idle: Duration::from_millis(net.config.admin.idle_timeout_ms.max(1)),
-        body: 1 << 20,
         connections: 64,
     };
     driver::http::serve(listener, limits, move |request| {
         let net = net.clone();
-        async move { answer(&request, &net) }
+        async move { answer(request, &net).await }
     })
     .await;
 }
@@ -50,14 +54,14 @@ const WITHOUT_SERVER: [&str; 6] = [
     "zabstate",
 ];
 
-fn answer(request: &Request, net: &Net) -> Response {
+async fn answer(mut request: Request, net: &Net) -> Response {
     let base = net.config.admin.command_url.trim_end_matches('/');
     let Some(rest) = request.path.strip_prefix(base) else {
         return Response::not_found();
     };
     let name = match rest.strip_prefix('/') {
-        Some(name) => name.split('/').next().unwrap_or_default(),
-        None if rest.is_empty() => "",
+        Some(name) => name.split('/').next().unwrap_or_default().to_owned(),
+        None if rest.is_empty() => String::new(),
         None => return Response::not_found(),
     };
     if request.method != Method::GET && request.method != Method::POST {
@@ -66,31 +70,31 @@ fn answer(request: &Request, net: &Net) -> Response {
     if name.is_empty() {
         return Response::new(200, "text/html;charset=utf-8", links(base));
     }
-    if request.method == Method::POST {
-        return json_response(405, name, "This command does not support POST");
-    }
-    let Some(command) = commands::find(name) else {
-        return json_response(200, name, &format!("Unknown command: {name}"));
+    let Some(command) = commands::find(&name) else {
+        return failed(200, &name, &format!("Unknown command: {name}"));
     };
     // Between two roles in an ensemble (Java: `Command.isServerRequired`).
     let serving = net.core.with(|_| ()).is_some();
     if !serving && !WITHOUT_SERVER.contains(&command.name) {
         let error = "This ZooKeeper instance is not currently serving requests";
-        return json_response(200, command.name, error);
+        return failed(200, command.name, error);
     }
-    if command.needs_auth {
-        return match &request.authorization {
-            None => json_response(401, command.name, "Auth info is missing for the command"),
-            Some(_) => json_response(
-                503,
-                command.name,
-                "This command is not served by this build; copy the files of dataDir while the \
-                 server is stopped instead",
-            ),
-        };
+    if !matches!(command.run, Run::Get(_)) {
+        if let Err(access::Refused { status, why }) = access::check(&request, net) {
+            tracing::warn!("{} of {} is refused: {why}", command.name, request.peer);
+            return failed(status, command.name, why);
+        }
     }
-    let body = (command.run)(request, net);
-    render(200, command.name, body)
+    match command.run {
+        Run::Get(run) if request.method == Method::GET => {
+            render(200, command.name, run(&request, net))
+        }
+        Run::Snapshot if request.method == Method::GET => guarded::snapshot(&request, net).await,
+        Run::Restore if request.method == Method::POST => guarded::restore(&mut request, net).await,
+        // Java answers these with status 500 and where it failed.
+        Run::Restore => failed(405, command.name, "This command does not support GET"),
+        _ => failed(405, command.name, "This command does not support POST"),
+    }
 }
 
 /// The page that lists all commands.
@@ -103,7 +107,7 @@ fn links(base: &str) -> String {
     page
 }
 
-fn json_response(status: u16, command: &str, error: &str) -> Response {
+fn failed(status: u16, command: &str, error: &str) -> Response {
     let mut body = Map::new();
     body.insert("command".to_owned(), json!(command));
     body.insert("error".to_owned(), json!(error));

@@ -4,6 +4,7 @@ use driver::metrics::Summary;
 use proto::telemetry::{MetricFamily, MetricType};
 
 use crate::core::stats::{Latency, Sums};
+use crate::net::admin::GuardedFigures;
 use crate::net::{Net, environment};
 use crate::threads::ensemble::ElectionFigures;
 use crate::threads::log::LogFigures;
@@ -58,6 +59,7 @@ pub struct Figures {
     open_files: u64,
     max_files: u64,
     startup: crate::net::Startup,
+    guarded: GuardedFigures,
     /// of a member of an ensemble
     member: Vec<(&'static str, Value)>,
     elections: ElectionFigures,
@@ -89,6 +91,7 @@ impl Figures {
             open_files: environment::open_file_count(),
             max_files: net.open_files.soft,
             startup: net.startup,
+            guarded: net.guarded.figures(),
             member: Member::of(net).map_or_else(Vec::new, |member| member.gauges(net)),
             elections: match net.core.ensemble() {
                 Some(ensemble) => ensemble.figures().clone(),
@@ -206,7 +209,10 @@ impl Figures {
             "outstanding_changes_removed" => stats.update_latency.summary().count(),
             "large_requests_rejected" => stats.large_requests_rejected,
             "digest_mismatches_count" => self.core.digest_mismatches,
-            "snapshot_error_count" => self.log.snapshot_errors,
+            "snapshot_error_count" => self.log.snapshot_errors + self.guarded.snapshot_errors,
+            "snapshot_rate_limited_count" => self.guarded.snapshots_limited,
+            "restore_error_count" => self.guarded.restore_errors,
+            "restore_rate_limited_count" => self.guarded.restores_limited,
             "connection_request_count" => stats.connection_requests,
             "snap_count" => stats.snapshots + self.elections.snaps,
             "stale_sessions_expired" => stats.sessions_expired,
@@ -224,6 +230,7 @@ impl Figures {
             "sync_processor_queue_and_flush_time_ms" | "sync_processor_queue_flush_time_ms" => {
                 Sum::of(&self.log.fsync_ms)
             }
+            "restore_time" => Sum::of(&self.guarded.restore_ms),
             "snapshottime" => Sum::of(&self.log.snapshot_ms),
             "readlatency" => Sum::of_latency(&stats.read_latency),
             "updatelatency" => Sum::of_latency(&stats.update_latency),

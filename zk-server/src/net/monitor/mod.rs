@@ -72,6 +72,7 @@ pub fn reset(net: &Net) {
     net.core.with(Server::reset_stats);
     net.counters.reset();
     net.admission.rejected.reset();
+    net.guarded.reset();
     net.log.figures().reset();
 }
 

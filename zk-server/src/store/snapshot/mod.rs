@@ -126,6 +126,12 @@ impl Snapshots {
         })
     }
 
+    /// The file as it lies there, for one who reads it while the server goes on.
+    pub fn open(&self, written: &Written) -> Result<Box<dyn DiskFile>, StoreError> {
+        let file = self.disk.open(&written.path, Access::Read);
+        file.map_err(StoreError::io("open", &written.path))
+    }
+
     /// Writes the same under a name that no loader takes for a snapshot.
     pub fn write_named(
         &self,

@@ -1,5 +1,6 @@
-//! A small HTTP/1.1 server for metrics and administration: one handler, GET and POST, bounded request
-//! bodies, idle connections closed. Not meant for anything that must scale.
+//! A small HTTP/1.1 server for metrics and administration: one handler, GET and POST, idle connections
+//! closed. Bodies go piece by piece in both directions where they are long, else they are bounded. Not
+//! meant for anything that must scale.
 #![allow(
     clippy::disallowed_methods,
     reason = "starts a task for each connection"
@@ -7,12 +8,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
@@ -20,7 +19,14 @@ use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+
+mod body;
+mod guests;
+
+pub use body::{Content, RequestBody};
+
+use body::Outgoing;
+use guests::{Guests, Visit};
 
 /// What a client asks.
 #[derive(Debug)]
@@ -32,7 +38,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     pub accept: Option<String>,
     pub authorization: Option<String>,
-    pub body: Bytes,
+    pub forwarded_for: Option<String>,
+    pub body: RequestBody,
     pub peer: SocketAddr,
 }
 
@@ -41,7 +48,7 @@ pub struct Response {
     pub status: u16,
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
-    pub body: Bytes,
+    pub body: Content,
 }
 
 impl Response {
@@ -50,7 +57,7 @@ impl Response {
             status,
             content_type,
             headers: Vec::new(),
-            body: body.into(),
+            body: Content::Bytes(body.into()),
         }
     }
 
@@ -64,77 +71,8 @@ impl Response {
 pub struct Limits {
     /// a connection without a request for so long is closed
     pub idle: Duration,
-    /// longest body of a request
-    pub body: usize,
     /// connections at a time; one more takes the place of the one that has asked nothing for longest
     pub connections: usize,
-}
-
-/// One open connection.
-#[derive(Debug, Default)]
-struct Guest {
-    /// a request of it is being answered
-    busy: AtomicBool,
-    /// the turn of its last answer, or of its coming
-    turn: AtomicU64,
-    leave: Notify,
-}
-
-/// The open connections. Many that say nothing must not keep out one that asks.
-#[derive(Debug, Default)]
-struct Guests {
-    all: Mutex<Vec<Arc<Guest>>>,
-    turns: AtomicU64,
-    left: Notify,
-}
-
-impl Guests {
-    fn next_turn(&self) -> u64 {
-        self.turns.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Waits for a place; asks the guest to leave that has been silent for longest.
-    async fn enter(self: &Arc<Self>, places: usize) -> Place {
-        loop {
-            {
-                let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-                if all.len() < places {
-                    let guest = Arc::new(Guest::default());
-                    guest.turn.store(self.next_turn(), Ordering::Relaxed);
-                    all.push(guest.clone());
-                    return Place {
-                        guests: self.clone(),
-                        guest,
-                    };
-                }
-                let silent = all.iter().filter(|g| !g.busy.load(Ordering::Relaxed));
-                if let Some(guest) = silent.min_by_key(|g| g.turn.load(Ordering::Relaxed)) {
-                    guest.leave.notify_one();
-                }
-            }
-            // All of them may be busy: one of them is silent soon.
-            let _ = tokio::time::timeout(Duration::from_millis(50), self.left.notified()).await;
-        }
-    }
-}
-
-/// A guest's place, free again when this is dropped.
-#[derive(Debug)]
-struct Place {
-    guests: Arc<Guests>,
-    guest: Arc<Guest>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut all = self
-            .guests
-            .all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.retain(|guest| !Arc::ptr_eq(guest, &self.guest));
-        self.guests.left.notify_one();
-    }
 }
 
 /// Serves until the future is dropped.
@@ -160,17 +98,10 @@ where
             let service = service_fn(|request| {
                 let (handler, place) = (&handler, &place);
                 async move {
-                    let request = match read(request, peer, limits).await {
-                        Ok(request) => request,
-                        Err(refused) => return Ok(render(refused)),
-                    };
-                    // Only now: a body that never comes keeps no place.
-                    place.guest.busy.store(true, Ordering::Relaxed);
-                    let response = render(handler(request).await);
-                    let turn = place.guests.next_turn();
-                    place.guest.turn.store(turn, Ordering::Relaxed);
-                    place.guest.busy.store(false, Ordering::Relaxed);
-                    Ok::<_, std::convert::Infallible>(response)
+                    let visit = place.visit();
+                    let request = read(request, peer, limits);
+                    let response = handler(request).await;
+                    Ok::<_, std::convert::Infallible>(render(response, visit, limits))
                 }
             });
             let connection = http1::Builder::new()
@@ -190,37 +121,28 @@ where
     }
 }
 
-/// Reads a request with its body, or says what is wrong with it.
-async fn read(
-    request: hyper::Request<Incoming>,
-    peer: SocketAddr,
-    limits: Limits,
-) -> Result<Request, Response> {
-    let refused = |status, why: &'static str| Err(Response::new(status, "text/plain", why));
+/// A request whose body has yet to come.
+fn read(request: hyper::Request<Incoming>, peer: SocketAddr, limits: Limits) -> Request {
     let (parts, body) = request.into_parts();
-    let reading = Limited::new(body, limits.body).collect();
-    let body = match tokio::time::timeout(limits.idle, reading).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => return refused(413, "request body too large\n"),
-        Err(_) => return refused(408, "request body too slow\n"),
-    };
     let header = |name| {
         let value: Option<&HeaderValue> = parts.headers.get(name);
         value.and_then(|v| v.to_str().ok()).map(str::to_owned)
     };
-    Ok(Request {
+    Request {
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().map(query).unwrap_or_default(),
         accept: header(hyper::header::ACCEPT),
         authorization: header(hyper::header::AUTHORIZATION),
+        forwarded_for: header(HeaderName::from_static("x-forwarded-for")),
         method: parts.method,
-        body,
+        body: RequestBody::new(body, limits.idle),
         peer,
-    })
+    }
 }
 
-fn render(response: Response) -> hyper::Response<Full<Bytes>> {
-    let mut rendered = hyper::Response::new(Full::new(response.body));
+fn render(response: Response, visit: Visit, limits: Limits) -> hyper::Response<Outgoing> {
+    let body = Outgoing::new(response.body, visit, limits.idle);
+    let mut rendered = hyper::Response::new(body);
     *rendered.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = rendered.headers_mut();
@@ -290,36 +212,56 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_answered_and_bodies_bounded() {
+    async fn requests_are_answered_and_bodies_go_piece_by_piece() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             idle: Duration::from_secs(5),
-            body: 4,
             connections: 2,
         };
-        let server = tokio::spawn(serve(listener, limits, |request: Request| async move {
+        let server = tokio::spawn(serve(listener, limits, |mut request: Request| async move {
+            if request.method == Method::POST {
+                // what came goes back
+                let mut all = Vec::new();
+                while let Ok(Some(piece)) = request.body.next().await {
+                    all.extend_from_slice(&piece);
+                }
+                let body = Content::Stream {
+                    length: all.len() as u64,
+                    source: Box::new(std::io::Cursor::new(all)),
+                };
+                return Response {
+                    body,
+                    ..Response::new(200, "application/octet-stream", "")
+                };
+            }
             Response::new(
                 200,
                 "text/plain",
                 format!("{} {:?}", request.path, request.query),
             )
         }));
-        let ask = |text: &'static str| async move {
-            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            stream.write_all(text.as_bytes()).await.unwrap();
+        let ask = |text: String| async move {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let (mut read, mut write) = stream.into_split();
+            let writing = tokio::spawn(async move { write.write_all(text.as_bytes()).await });
             let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
+            read.read_to_string(&mut answer).await.unwrap();
+            writing.await.unwrap().unwrap();
             answer
         };
-        let answer = ask("GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let answer = ask(format!("GET /a?b=c {head}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         assert!(answer.ends_with("/a [(\"b\", \"c\")]"), "{answer}");
-        let answer = ask(
-            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n12345",
-        )
+        let long = "0123456789".repeat(100_000);
+        let answer = ask(format!(
+            "POST / {head}Content-Length: {}\r\n\r\n{long}",
+            long.len()
+        ))
         .await;
-        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        assert!(answer.contains("content-length: 1000000\r\n"));
+        assert!(answer.ends_with(&format!("\r\n\r\n{long}")));
         server.abort();
     }
 
@@ -329,7 +271,6 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let limits = Limits {
             idle: Duration::from_secs(3600),
-            body: 4,
             connections: 3,
         };
         let server = tokio::spawn(serve(listener, limits, |_| async {

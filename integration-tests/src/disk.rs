@@ -4,6 +4,9 @@
 //!
 //! What is durable: bytes of a file after its `sync`, names after `sync_dir`. Of the rest, a power
 //! cut keeps any sectors of any writes, and the first so many changes of names.
+//!
+//! After a failed sync it does what Linux does: what the device has refused stays in memory, where every
+//! process reads it, counts as written, and is gone with the power, whatever is synced later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -59,7 +62,6 @@ struct World {
     syncs_to_fail: u32,
     /// errors that were made up: a full disk, a failed sync
     made_up: u64,
-    /// a sync has failed: what it should have kept is only in memory
     sync_failed: bool,
     sync_time: Duration,
 }
@@ -118,7 +120,8 @@ impl SimDisk {
         self.world().capacity = bytes;
     }
 
-    /// The next `n` syncs fail; what they should have made durable never gets there.
+    /// The next `n` syncs fail; what they should have made durable never gets there, and is seen until
+    /// the power goes.
     pub fn fail_syncs(&self, n: u32) {
         self.world().syncs_to_fail = n;
     }
@@ -173,9 +176,29 @@ impl SimDisk {
         self.world().made_up
     }
 
-    /// Whether a sync has failed since the last power cycle: then memory shows what the medium lacks.
-    pub fn sync_failed(&self) -> bool {
+    /// Whether a sync has failed since the last power cycle.
+    pub fn has_refused(&self) -> bool {
         self.world().sync_failed
+    }
+
+    /// A file that shows other bytes than a power cut would leave, but for zeros at its end and for files
+    /// that nobody counts on yet.
+    pub fn not_durable(&self) -> Option<PathBuf> {
+        let world = self.world();
+        let differs = |(path, number): &(&PathBuf, &u64)| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("writing.") || name.ends_with(".tmp") {
+                return false;
+            }
+            let inode = world.inodes.get(number);
+            world.durable.get(*path) != Some(*number)
+                || inode.is_some_and(|i| used_part(&i.live) != used_part(&i.durable))
+        };
+        world
+            .live
+            .iter()
+            .find(differs)
+            .map(|(path, _)| path.clone())
     }
 
     /// All files and their lengths.
@@ -310,6 +333,11 @@ fn write(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
         to.resize(end, 0);
     }
     to[offset..end].copy_from_slice(bytes);
+}
+
+fn used_part(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != 0);
+    &bytes[..end.map_or(0, |last| last + 1)]
 }
 
 fn no_space() -> io::Error {
@@ -487,8 +515,12 @@ impl DiskFile for SimFile {
             let fails = world.syncs_to_fail > 0;
             world.syncs_to_fail = world.syncs_to_fail.saturating_sub(1);
             if let Some(inode) = world.inodes.get_mut(&inode) {
-                for change in std::mem::take(&mut inode.unsynced) {
-                    if !fails {
+                if fails {
+                    // Lengths are the file system's own business, which it tries again.
+                    let length = |change: &Change| matches!(change, Change::Len(_));
+                    inode.unsynced.retain(length);
+                } else {
+                    for change in std::mem::take(&mut inode.unsynced) {
                         change.apply(&mut inode.durable);
                     }
                 }
@@ -496,6 +528,8 @@ impl DiskFile for SimFile {
             if fails {
                 world.made_up += 1;
                 world.sync_failed = true;
+                // Whoever is told lives long enough to act on it.
+                world.power_fails_at = None;
                 return Err(io::Error::other("the device reported an error"));
             }
             Ok(world.sync_time)

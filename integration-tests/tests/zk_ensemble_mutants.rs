@@ -2,7 +2,7 @@
 //! that finds nothing proves nothing.
 #![allow(clippy::print_stdout, reason = "tells what found each bug")]
 
-use integration_tests::sim::ensemble::{Failure, Plan, SCENARIOS, World};
+use integration_tests::sim::ensemble::{Failure, Plan, SCENARIOS, Scenario, World};
 use zk_server::mutants::{self, Mutant};
 
 /// So many seeds at most for one bug.
@@ -16,18 +16,26 @@ fn found(mutant: Mutant, plan: impl Fn(u64) -> Plan) -> Option<Failure> {
     failure
 }
 
-fn is_found(mutant: Mutant, plan: impl Fn(u64) -> Plan) {
+fn is_found(mutant: Mutant, plan: impl Fn(u64) -> Plan) -> Failure {
     match found(mutant, plan) {
-        Some(failure) => println!("{mutant:?}: {failure}"),
+        Some(failure) => {
+            println!("{mutant:?}: {failure}");
+            failure
+        }
         None => panic!("{mutant:?} was not found in {SEEDS} seeds"),
     }
 }
 
 /// In the situation of a ZOOKEEPER issue.
-fn is_found_by_scenario(mutant: Mutant, issue: u32) {
+fn is_found_by_scenario(mutant: Mutant, issue: u32) -> Failure {
     let scenario = SCENARIOS.iter().find(|s| s.issues.contains(&issue));
     let scenario = scenario.unwrap_or_else(|| panic!("no scenario of ZOOKEEPER-{issue}"));
-    is_found(mutant, |seed| scenario.plan(seed));
+    is_found(mutant, |seed| scenario.plan(seed))
+}
+
+fn is_found_in(mutant: Mutant, scenario: &str) -> Failure {
+    let scenario = Scenario::find(scenario).expect("a scenario of this name");
+    is_found(mutant, |seed| scenario.plan(seed))
 }
 
 #[test]
@@ -83,4 +91,49 @@ fn a_log_that_a_start_has_read_and_not_synced() {
 #[test]
 fn watch_events_that_nobody_is_told() {
     is_found(Mutant::LoseWatchEvents, Plan::random);
+}
+
+#[test]
+fn a_truncation_that_takes_one_too_many() {
+    let failure = is_found_by_scenario(Mutant::CutOneMore, 1156);
+    assert_eq!(failure.property, "CutsExactly");
+    is_found_by_scenario(Mutant::CutOneMoreUnseen, 1156);
+}
+
+#[test]
+fn a_start_that_counts_on_what_a_failed_sync_has_left_in_memory() {
+    let failure = is_found_in(
+        Mutant::KeepAfterFailedSync,
+        "a sync fails, the process starts again, the power goes",
+    );
+    assert_eq!(failure.property, "StartIsDurable");
+}
+
+#[test]
+fn ephemerals_that_outlive_their_session() {
+    is_found_by_scenario(Mutant::KeepEphemerals, 2355);
+}
+
+#[test]
+fn sessions_that_live_and_are_told_that_they_do_not() {
+    let failure = is_found_by_scenario(Mutant::ForgetSessions, 2355);
+    assert_eq!(failure.property, "ExpiryIsReal");
+}
+
+#[test]
+fn a_reconfiguration_that_the_log_knows_and_the_file_does_not() {
+    let failure = is_found_in(Mutant::ConfigAfterLog, "members come, go and change");
+    assert_eq!(failure.property, "ConfigBeforeLog");
+}
+
+#[test]
+fn learners_that_are_never_told_to_serve() {
+    let failure = is_found(Mutant::NeverUpToDate, Plan::calm);
+    assert_eq!(failure.property, "Heals");
+}
+
+#[test]
+fn access_control_lists_that_a_snapshot_loses() {
+    let failure = is_found_by_scenario(Mutant::LoseAcls, 3306);
+    assert_eq!(failure.property, "EqualTrees");
 }

@@ -5,7 +5,9 @@
 use std::process::Command;
 
 use integration_tests::rng::seed;
-use integration_tests::sim::ensemble::{Coverage, Plan, SCENARIOS, World};
+use integration_tests::sim::ensemble::{
+    Coverage, KNOWN_BUGS, Plan, SCENARIOS, Scenario, Shown, World,
+};
 
 const SEEDS: u64 = 20;
 
@@ -52,6 +54,32 @@ fn every_known_bug_has_its_situation_and_breaks_nothing() {
             scenario.has_happened(&coverage),
             "{}: {coverage}",
             scenario.name
+        );
+    }
+}
+
+/// The table of the known bugs names scenarios and tests that are there.
+#[test]
+fn every_known_bug_is_held_by_something() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    for (bug, shown) in KNOWN_BUGS {
+        assert!(!shown.is_empty(), "{bug}");
+        for shown in *shown {
+            let there = match *shown {
+                Shown::Scenario(name) => Scenario::find(name).is_some(),
+                Shown::Test(file, name) => read(file).contains(&format!("fn {name}()")),
+                Shown::Said(file, words) => read(file).contains(words),
+            };
+            assert!(there, "{bug}: {shown:?}");
+        }
+    }
+    for issue in SCENARIOS.iter().flat_map(|scenario| scenario.issues) {
+        let issue = issue.to_string();
+        let known = |(bug, _): &&(&str, _)| bug.split([' ', ':', ',']).any(|word| word == issue);
+        assert!(
+            KNOWN_BUGS.iter().any(|bug| known(&bug)),
+            "ZOOKEEPER-{issue}"
         );
     }
 }

@@ -262,6 +262,36 @@ fn after_a_failed_sync_nothing_more_is_promised() {
     assert_eq!(open(&disk).unwrap().1.zxid, 1);
 }
 
+/// What the device has refused stays in memory until the power goes: a process that starts meanwhile
+/// must not count on it.
+#[test]
+fn a_start_after_a_failed_sync_counts_on_nothing_that_a_power_cut_takes() {
+    let disk = SimDisk::new(1);
+    let mut rng = Rng::new(1);
+    let (mut store, ..) = open(&disk).unwrap();
+    store.append(Zxid(1), &record(&mut rng, 1)).unwrap();
+    store.sync().unwrap();
+    store.append(Zxid(2), &record(&mut rng, 2)).unwrap();
+    disk.fail_syncs(1);
+    assert!(matches!(store.sync(), Err(StoreError::Io { .. })));
+    drop(store);
+    let (mut store, state, _) = open(&disk).unwrap();
+    assert_eq!((state.zxid, disk.not_durable()), (1, None));
+    store.append(Zxid(2), &record(&mut rng, 2)).unwrap();
+    assert_eq!(store.sync().unwrap().zxid, Some(Zxid(2)));
+    disk.power_cycle();
+    assert_eq!(open(&disk).unwrap().1.zxid, 2);
+    // the first record of a file, too
+    let disk = SimDisk::new(2);
+    let (mut store, ..) = open(&disk).unwrap();
+    store.append(Zxid(1), &record(&mut rng, 1)).unwrap();
+    disk.fail_syncs(1);
+    assert!(matches!(store.sync(), Err(StoreError::Io { .. })));
+    drop(store);
+    assert_eq!(open(&disk).unwrap().1.zxid, 0);
+    assert_eq!(disk.not_durable(), None);
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_a_failed_snapshot_leaves_nothing() {
     let disk = SimDisk::new(2);

@@ -26,6 +26,22 @@ pub enum Mutant {
     TrustUnsyncedLog,
     /// a watch fires and nobody is told
     LoseWatchEvents,
+    /// a learner cuts one transaction more than it was told to (1156)
+    CutOneMore,
+    /// the same, and it does not look where its log ends now
+    CutOneMoreUnseen,
+    /// what a failed sync has not made durable stays in the log, and a start counts on it
+    KeepAfterFailedSync,
+    /// a session ends and its ephemerals stay (2355)
+    KeepEphemerals,
+    /// a leader does not know the sessions that move to a learner (ClickHouse#116690)
+    ForgetSessions,
+    /// a leader's log knows a reconfiguration before its configuration file does
+    ConfigAfterLog,
+    /// a learner is brought up to date and never serves
+    NeverUpToDate,
+    /// a snapshot that is read gives everybody all rights (3306)
+    LoseAcls,
 }
 
 #[cfg(feature = "mutants")]

@@ -111,9 +111,16 @@ impl Server {
         self.stats.connection_revalidations += 1;
         let knows = request.password == Some(&password(session)[..]);
         let local = self.tracker.is_local(session);
-        if self.mode == Mode::ReadOnly && self.db.sessions().contains_key(&session) {
-            // Nobody could close or keep it here.
-            return self.close(slot, out);
+        if self.mode == Mode::ReadOnly && !local {
+            if self.db.sessions().contains_key(&session) {
+                // Nobody could close or keep it here.
+                return self.close(slot, out);
+            }
+            // It may be one of the ensemble that has not come here: nobody can tell that it is over.
+            // Java too lets it read.
+            if knows {
+                self.tracker.track_local(session, timeout);
+            }
         }
         if knows && self.is_learner() && !local {
             return self.ask_leader(slot, session, out);

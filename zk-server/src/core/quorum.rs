@@ -6,6 +6,7 @@ use proto::buf::Reader;
 use proto::jute::Jute;
 use proto::zk::{ErrorCode, OpCode};
 
+use crate::mutants::{self, Mutant};
 use crate::pipeline::prep::Allowed;
 use crate::pipeline::reconfig::Views;
 use crate::pipeline::request::Write;
@@ -119,7 +120,9 @@ impl Server {
     /// A learner's client has come back with this session: it belongs to that learner from here on
     /// (Java: `Leader.revalidateSession`).
     fn revalidate(&mut self, link: LinkId, session: i64, timeout_ms: i32, out: &mut Vec<Output>) {
-        let valid = self.tracker.is_global(session) && self.tracker.touch(session, timeout_ms);
+        let valid = self.tracker.is_global(session)
+            && self.tracker.touch(session, timeout_ms)
+            && !mutants::is(Mutant::ForgetSessions);
         if valid {
             self.tracker.set_owner(session, Owner::Link(link));
             // Its connection here, if it still has one, must not write any more.

@@ -95,14 +95,8 @@ impl Peer {
             }
             Effect::Synced => self.hear(FromQuorum::Synced, out),
             Effect::Seen(view) => {
-                self.seen = view.clone();
-                self.election
-                    .set_views(self.active.clone(), Some(view.clone()));
+                self.saw(view, out);
                 self.tell_views(out);
-                out.push(PeerOutput::Configured {
-                    view,
-                    active: false,
-                });
             }
             Effect::Activate { view, leader } => {
                 let present = self.status().leader;
@@ -193,6 +187,21 @@ impl Peer {
         };
     }
 
+    /// A configuration is proposed: it comes to its file before its transaction comes to the log. A server
+    /// that starts again with the one and without the other would count the old quorum alone.
+    fn saw(&mut self, view: View, out: &mut Vec<PeerOutput>) {
+        if self.seen.version() == view.version() {
+            return;
+        }
+        self.seen = view.clone();
+        self.election
+            .set_views(self.active.clone(), Some(view.clone()));
+        out.push(PeerOutput::Configured {
+            view,
+            active: false,
+        });
+    }
+
     /// Tells the server something of the ensemble.
     pub(super) fn hear(&mut self, told: FromQuorum, out: &mut Vec<PeerOutput>) {
         self.serve_input(Input::Quorum(told), out);
@@ -227,16 +236,27 @@ impl Peer {
         };
         let mut outputs = std::mem::take(&mut self.outputs);
         server.handle(self.now, input, &mut outputs);
+        let mut proposed = None;
         for output in outputs.drain(..) {
             match output {
                 Output::Append { zxid, record } => {
+                    if let Some(view) = proposed.take() {
+                        if !mutants::is(Mutant::ConfigAfterLog) {
+                            self.saw(view, out);
+                        }
+                    }
                     let copy = record.clone();
                     self.order(DiskOrder::Append { zxid, record }, out);
                     self.said.push_back(Said::Appended { zxid, record: copy });
                 }
                 Output::RollLog => self.order(DiskOrder::Roll, out),
                 Output::Snapshot { image } => self.order(DiskOrder::Snapshot(image), out),
-                Output::Quorum(told) => self.said.push_back(Said::Quorum(told)),
+                Output::Quorum(told) => {
+                    if let ToQuorum::Reconfig { view, .. } = &told {
+                        proposed = Some(view.clone());
+                    }
+                    self.said.push_back(Said::Quorum(told));
+                }
                 output => out.push(PeerOutput::Client(output)),
             }
         }

@@ -36,6 +36,21 @@ pub enum StoreError {
         advice: String,
     },
 
+    /// Java starts, with a tree that lacks what is missing.
+    #[error(
+        "{path}: the transaction 0x{:x} at offset {offset} follows 0x{:x}, and those between are missing. \
+         Restore the missing log or snapshot from a copy, or let the ensemble refill an empty folder. To \
+         give up what follows, move away this file and all later logs; if it has earlier transactions, \
+         keep them with: zkTxnLogToolkit.sh --chop --zxid 0x{:x} {path}",
+        next.0, last.0, last.0
+    )]
+    Hole {
+        path: PathBuf,
+        offset: u64,
+        last: Zxid,
+        next: Zxid,
+    },
+
     #[error(
         "none of the {} snapshots in {dir} can be read; the newest, {newest}: {why}. Restore a \
          snapshot from a copy or from another server of the ensemble",

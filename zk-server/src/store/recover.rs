@@ -5,12 +5,13 @@
 //! kept: an empty newest log, a torn end of it, records missing from the middle of its last batch.
 //! Everything else that is damaged stops the start. Nothing acknowledged is given up in silence.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::zk::txn::TxnHeader;
 
 use super::cut;
-use super::disk::{Access, Disk};
+use super::disk::{Access, Disk, DiskFile};
 use super::error::StoreError;
 use super::image::{Image, ImageSink};
 use super::names::{self, INSTALLING, LOG, Named, SNAPSHOT, WRITING};
@@ -114,7 +115,12 @@ impl Recovery<'_> {
             let path = &newest.path;
             let open = self.disk.open(path, Access::ReadWrite);
             let mut file = open.map_err(StoreError::io("open", path))?;
-            file.sync().map_err(StoreError::io("sync", path))?;
+            if let Err(error) = file.sync() {
+                // The system may count what the device has refused as written from here on, and show it
+                // to the next start, whose sync would succeed: that one has to write it again.
+                let _ = write_again(&mut *file);
+                return Err(StoreError::io("sync", path)(error));
+            }
         }
         for dir in [self.log_dir, self.snap_dir] {
             let synced = self.disk.sync_dir(dir);
@@ -263,6 +269,14 @@ impl Recovery<'_> {
             let Some((path, entry)) = scan.entry() else {
                 break;
             };
+            if let Some(&(last, next)) = scan.gaps().first() {
+                return Err(StoreError::Hole {
+                    path: path.to_owned(),
+                    offset: entry.offset,
+                    last,
+                    next,
+                });
+            }
             replay
                 .apply(&entry.header, entry.bytes)
                 .map_err(|why| StoreError::Replay {
@@ -274,14 +288,7 @@ impl Recovery<'_> {
             self.found.replayed += 1;
             self.found.zxid = entry.zxid();
         }
-        self.remove_empty_logs()?;
-        for (last, next) in scan.gaps() {
-            self.note(format!(
-                "the log has no transaction between 0x{:x} and 0x{:x}",
-                last.0, next.0
-            ));
-        }
-        Ok(())
+        self.remove_empty_logs()
     }
 
     /// A log that was begun and never written to stands where the next one will be made.
@@ -351,6 +358,19 @@ impl Recovery<'_> {
             records_after: u64::from(foreign),
             hole: !foreign,
         })
+    }
+}
+
+fn write_again(file: &mut dyn DiskFile) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        let n = file.read_at(&mut bytes, offset)?;
+        if n == 0 {
+            return Ok(());
+        }
+        file.write_at(&bytes[..n], offset)?;
+        offset += n as u64;
     }
 }
 

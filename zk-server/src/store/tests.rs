@@ -198,6 +198,32 @@ fn damage_in_an_older_log_counts_only_when_something_is_missing() {
     assert_eq!(start(dir.path()).unwrap().1.applied, [1, 2]);
 }
 
+/// Java replays what is left, and serves a tree that nobody ever had.
+#[test]
+fn a_log_that_is_missing_between_two_stops_the_start() {
+    let dir = filled(3);
+    let (mut store, ..) = start(dir.path()).unwrap();
+    for (zxid, ends) in [(4, true), (5, true), (1 << 32 | 1, false)] {
+        store.append(Zxid(zxid), &record(zxid, 9)).unwrap();
+        if ends {
+            store.roll().unwrap();
+        }
+    }
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(start(dir.path()).unwrap().1.zxid, 1 << 32 | 1);
+    fs::rename(file(&dir, "log.4"), dir.path().join("log.4")).unwrap();
+    let error = start(dir.path()).unwrap_err();
+    let (last, next) = (Zxid(3), Zxid(5));
+    assert!(
+        matches!(&error, StoreError::Hole { last: l, next: n, path, .. }
+            if (*l, *n) == (last, next) && path.ends_with("log.5")),
+        "{error}"
+    );
+    fs::rename(dir.path().join("log.4"), file(&dir, "log.4")).unwrap();
+    assert_eq!(start(dir.path()).unwrap().1.zxid, 1 << 32 | 1);
+}
+
 #[test]
 fn a_broken_snapshot_is_passed_over_when_the_log_makes_up_for_it() {
     let dir = filled(5);

@@ -3,7 +3,8 @@
 //! A file is a header, then records `[adler32][length][bytes]['B']`, then zeros. A batch of records
 //! takes one write call and one `fdatasync`, however many requests wait for it. After a write or
 //! a sync has failed nobody knows what the file holds, so it takes no more: the page cache may
-//! have dropped what it could not write, and a second sync would claim success.
+//! have dropped what it could not write, and a second sync would claim success. What was not synced
+//! is cut off then, so that no later process takes it for durable.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use simd_adler32::adler32;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::names;
+use crate::mutants::{self, Mutant};
 use crate::units::Zxid;
 
 pub const MAGIC: &[u8; 4] = b"ZKLG";
@@ -242,7 +244,15 @@ impl TxnLog {
         }
         match log.file.sync() {
             Ok(elapsed) => self.carried.0 += elapsed,
-            Err(e) => return Err(self.fail("sync", &log.path, e)),
+            Err(e) => {
+                // What the device has refused may stay in memory as if it were written, and the next
+                // start would read it, sync with success, and count on it. Nobody was told of it.
+                let synced = log.position - log.unsynced;
+                if !mutants::is(Mutant::KeepAfterFailedSync) {
+                    let _ = log.file.set_len(synced);
+                }
+                return Err(self.fail("sync", &log.path, e));
+            }
         }
         // A file whose name is lost is lost: its first sync covers the folder.
         if !log.name_synced {

@@ -9,6 +9,8 @@ use proto::buf::Reader;
 use proto::zk::stat::Stat;
 use proto::zk::{ErrorCode, OpCode};
 
+use crate::mutants::{self, Mutant};
+
 use super::acls::AclList;
 use super::data_tree::{At, DataTree};
 use super::txn::{Body, TxnError};
@@ -99,7 +101,9 @@ impl DataTree {
             Body::CreateSession { .. } => Ok(Stat::default()),
             Body::CloseSession(paths) => {
                 let named = paths.as_deref().unwrap_or_default();
-                self.kill_session(at.session, at.zxid, named, observer);
+                if !mutants::is(Mutant::KeepEphemerals) {
+                    self.kill_session(at.session, at.zxid, named, observer);
+                }
                 Ok(Stat::default())
             }
             Body::Error(err) => {

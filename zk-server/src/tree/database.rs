@@ -10,6 +10,7 @@ use proto::zk::acl::Acl;
 use proto::zk::path;
 use proto::zk::txn::TxnHeader;
 
+use crate::mutants::{self, Mutant};
 use crate::store::image::{Image, ImageNode, ImageSink, ZxidDigest};
 use crate::units::Zxid;
 
@@ -309,6 +310,10 @@ impl ImageSink for Database {
 
     fn acl(&mut self, key: i64, acl: Vec<Acl<'_>>) {
         self.begin_load();
+        let acl = match mutants::is(Mutant::LoseAcls) {
+            true => vec![Acl::OPEN],
+            false => acl,
+        };
         self.tree.acls.insert(key, acls::list_bytes(&acl));
     }
 

@@ -4,11 +4,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
+use proto::buf::Reader;
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::op::xid;
 use proto::zk::request::{ConnectRequest, CreateMode};
-use proto::zk::response::ConnectResponse;
+use proto::zk::response::{ConnectResponse, ReplyHeader};
 use zk_server::core::io::Input;
 use zk_server::peer::PeerInput;
 use zk_server::units::ConnId;
@@ -135,6 +136,17 @@ impl World {
     fn connect(&mut self, index: usize) {
         let servers = self.servers.len();
         let server = self.rng.below(servers);
+        let client = &mut self.clients[index];
+        client.view.read_only = false;
+        if client.view.cut_off {
+            // A session of a server that was cut off is worth nothing elsewhere (Java's clients too
+            // ask for a new one).
+            client.view = SessionView {
+                seen: client.view.seen,
+                ..SessionView::default()
+            };
+            client.password = vec![0; 16];
+        }
         let number = self.next_conn;
         self.next_conn += 1;
         let conn = Conn {
@@ -163,7 +175,15 @@ impl World {
             timeout,
             session_id: client.view.session,
             password: Some(&client.password),
-            read_only: false,
+            read_only: self.plan.read_only && index % 2 == 0,
+        });
+        let view = &self.clients[index].view;
+        let (session, seen) = (view.session, view.seen);
+        self.say(|| {
+            let server = server + 1;
+            format!(
+                "client {index} connects to {server}, session 0x{session:x}, has seen 0x{seen:x}"
+            )
         });
         self.tell_server(number, FromClient::Open);
         self.tell_server(number, FromClient::Frames(request.into()));
@@ -171,6 +191,7 @@ impl World {
 
     fn hang_up(&mut self, index: usize) {
         let conn = self.clients[index].conn;
+        self.say(|| format!("client {index} hangs up"));
         self.clients[index].lose();
         self.tell_server(conn, FromClient::Closed);
     }
@@ -265,6 +286,7 @@ impl World {
             FromServer::Closed => {
                 self.conns.remove(&number);
                 if current {
+                    self.say(|| format!("client {index} is disconnected"));
                     self.clients[index].lose();
                 }
             }
@@ -308,15 +330,40 @@ impl World {
                     .history
                     .reply(&mut self.facts, &mut client.view, &pending, frame);
                 let writes = pending.operation.is_write();
-                if writes && judged.iter().all(|(_, result)| result.is_ok()) {
+                if client.view.read_only && writes {
+                    self.coverage
+                        .happened("write refused by a read-only server");
+                } else if writes && judged.iter().all(|(_, result)| result.is_ok()) {
                     client.last_write = self.now;
                 }
+                self.count_reply(&pending.operation, frame);
+                let client = &mut self.clients[index];
                 if pending.operation == Operation::Close {
                     client.view = SessionView::default();
                     client.password = vec![0; 16];
+                    self.hang_up(index);
                 }
                 self.judge(judged);
             }
+        }
+    }
+
+    fn count_reply(&mut self, operation: &Operation, frame: &Bytes) {
+        let err = ReplyHeader::read(&mut Reader::new(frame)).map_or(0, |header| header.err);
+        match operation {
+            Operation::Reconfig { members, .. } if err == 0 && members.is_some() => {
+                self.coverage.happened("all members given anew");
+            }
+            Operation::Reconfig { .. } if err != 0 => {
+                self.coverage.happened("reconfiguration refused");
+            }
+            Operation::Check { .. } => self.coverage.happened("check outside a multi"),
+            Operation::Create { mode, .. } if self.plan.local_sessions && err == 0 => {
+                if *mode == CreateMode::Ephemeral {
+                    self.coverage.happened("local session upgraded");
+                }
+            }
+            _ => {}
         }
     }
 
@@ -333,7 +380,11 @@ impl World {
             client.view = SessionView::default();
             client.password = vec![0; 16];
             let lives = self.facts.model.session_lives(session, i64::MAX);
-            let real = !lives || self.facts.closing.contains(&session);
+            // A leader that others have replaced, and does not know it yet, cannot know the sessions of
+            // the new one; its word costs the client a session, and nobody a lock that he holds.
+            let epoch = self.servers[client.server].epoch();
+            let later = self.facts.model.session_began(session) >> 32 > epoch;
+            let real = !lives || later || self.facts.closing.contains(&session);
             let result = if real {
                 Ok(())
             } else {
@@ -350,8 +401,17 @@ impl World {
             client.view = SessionView {
                 session: response.session_id,
                 seen: client.view.seen,
+                cut_off: response.read_only,
                 ..SessionView::default()
             };
+        }
+        client.view.read_only = response.read_only;
+        if response.read_only {
+            // What it shows may never have been: nothing to compare later states with.
+            client.view.watches.clear();
+            self.coverage.happened("read-only client served");
+        } else if !known && !self.facts.model.knows_session(response.session_id) {
+            self.coverage.happened("local session made");
         }
         self.watch_again(index);
     }
@@ -411,23 +471,44 @@ impl World {
         let mut bytes = Vec::new();
         for _ in 0..burst {
             let operation = self.operation(index);
-            let floor = self.facts.acknowledged;
-            let client = &mut self.clients[index];
-            let xid = client.next_xid;
-            client.next_xid += 1;
-            client.last_sent = self.now;
-            let request = operation.request();
-            bytes.extend(frame(xid, request.op, &request.body));
             let closes = operation == Operation::Close;
-            client.pending.push(Pending {
-                xid,
-                operation,
-                floor,
-            });
-            if closes {
+            bytes.extend(self.request(index, operation));
+            // Sometimes there is something behind it, which nobody may carry out.
+            if closes && self.rng.chance(50) {
                 break;
             }
         }
+        self.tell_server(conn, FromClient::Frames(bytes.into()));
+    }
+
+    /// Notes what a client asks for; the frame of it.
+    fn request(&mut self, index: usize, operation: Operation) -> Vec<u8> {
+        let floor = self.facts.acknowledged;
+        let client = &mut self.clients[index];
+        let xid = client.next_xid;
+        client.next_xid += 1;
+        client.last_sent = self.now;
+        let request = operation.request();
+        client.pending.push(Pending {
+            xid,
+            operation,
+            floor,
+        });
+        frame(xid, request.op, &request.body)
+    }
+
+    pub(super) fn can_ask(&self, index: usize) -> bool {
+        let client = &self.clients[index];
+        let closes = client
+            .pending
+            .iter()
+            .any(|p| p.operation == Operation::Close);
+        client.phase == Phase::Connected && !client.view.read_only && !closes
+    }
+
+    pub(super) fn send_request(&mut self, index: usize, operation: Operation) {
+        let bytes = self.request(index, operation);
+        let conn = self.clients[index].conn;
         self.tell_server(conn, FromClient::Frames(bytes.into()));
     }
 
@@ -438,7 +519,7 @@ impl World {
         let n = self.clients[index].made;
         self.clients[index].made += 1;
         let data = format!("client {index} operation {n}").into_bytes();
-        let watch = self.rng.chance(50);
+        let watch = self.rng.chance(50) && !self.clients[index].view.read_only;
         let version = -1;
         // All of them let everybody read and write.
         let acl = *self
@@ -482,7 +563,9 @@ impl World {
             63..75 => Operation::Data { path, watch },
             75..84 => Operation::Exists { path, watch },
             84..92 => Operation::Children { path, watch },
-            92..99 => Operation::Sync,
+            92..98 => Operation::Sync,
+            98 if n % 4 == 0 => Operation::Check { path },
+            98 => Operation::Sync,
             _ if self.rng.chance(30) => Operation::Close,
             _ => Operation::Delete {
                 path: format!("/e{}", n % 5),

@@ -88,6 +88,22 @@ pub const HAPPENINGS: &[&str] = &[
     "damaged server refilled",
     "files purged",
     "trigger",
+    "started after a failed sync",
+    "check outside a multi",
+    "member joined",
+    "member left",
+    "member changed its role",
+    "member changed its address",
+    "leader reconfigured away",
+    "reconfiguration refused",
+    "all members given anew",
+    "weights changed",
+    "leader of groups elected",
+    "observer cut off",
+    "local session made",
+    "local session upgraded",
+    "read-only client served",
+    "write refused by a read-only server",
 ];
 
 impl fmt::Display for Coverage {

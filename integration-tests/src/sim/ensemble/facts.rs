@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proto::zk::OpCode;
 use zk_server::quorum::View;
-use zk_server::tree::txn::Record;
+use zk_server::tree::txn::{Body, Record};
 
 use super::model::Model;
 
@@ -22,6 +22,8 @@ pub struct Proposal {
     pub cxid: i32,
     pub op: i32,
     pub leader: i64,
+    /// the last transaction of its history, itself included, that was a reconfiguration; 0 for none
+    pub config: i64,
 }
 
 /// Something that an invariant may have an opinion on.
@@ -64,6 +66,14 @@ pub enum Seen {
         zxid: i64,
         orphan: Option<i64>,
     },
+    /// A server's history ended at `from`; what its files hold now ends at `to`. `owed`: the end of the
+    /// history that its leader set out to give it.
+    Cut {
+        node: i64,
+        from: i64,
+        to: i64,
+        owed: i64,
+    },
     /// All faults are over and everything is quiet: this is the end of a server's history.
     Settled {
         node: i64,
@@ -92,7 +102,8 @@ pub struct Facts {
     /// the same by epoch
     pub acknowledged_in: BTreeMap<i64, i64>,
     pub model: Model,
-    pub view: Option<View>,
+    /// by the transaction that proposed them; the first one by 0
+    pub configs: BTreeMap<i64, View>,
 }
 
 impl Facts {
@@ -108,7 +119,17 @@ impl Facts {
         if read.header.zxid != zxid {
             return Err(format!("0x{zxid:x} calls itself 0x{:x}", read.header.zxid));
         }
+        let mut config = self.config_of(prev);
+        if let Body::SetData { data, .. } = &read.body {
+            if read.header.op == OpCode::Reconfig.code() {
+                let view = View::parse("a transaction", data.unwrap_or_default(), true);
+                let view = view.map_err(|e| format!("configuration of 0x{zxid:x}: {e}"))?;
+                self.configs.insert(zxid, view);
+                config = zxid;
+            }
+        }
         let proposal = Proposal {
+            config,
             prev,
             digest: read.digest.map(|digest| digest.tree_digest),
             session: read.header.client_id,
@@ -136,6 +157,25 @@ impl Facts {
             }
         }
         zxid
+    }
+
+    /// Which reconfiguration is the last of the history that ends at `zxid`.
+    pub fn config_of(&self, zxid: i64) -> i64 {
+        self.proposals.get(&zxid).map_or(0, |p| p.config)
+    }
+
+    /// The configuration that is committed.
+    pub fn active(&self) -> &View {
+        &self.configs[&self.config_of(self.last_committed())]
+    }
+
+    /// The last transaction that two histories have in common.
+    pub fn shared(&self, one: i64, other: i64) -> Option<i64> {
+        let mut at = one;
+        while !self.holds(other, at) {
+            at = self.proposals.get(&at)?.prev;
+        }
+        Some(at)
     }
 
     pub fn last_committed(&self) -> i64 {

@@ -46,6 +46,8 @@ kinds! {
     ClientCut = "client cut off",
     ClientSilent = "client silent",
     Reconfigured = "restart with another configuration",
+    /// by a client's `reconfig`
+    Members = "members change",
 }
 
 /// One fault: what, to whom, for how long.
@@ -64,14 +66,21 @@ pub struct Planned {
 }
 
 impl Fault {
-    pub fn random(rng: &mut Rng) -> Self {
+    pub fn random(rng: &mut Rng, reconfig: bool) -> Self {
         let lasts = match rng.below(3) {
             0 => 50 * MS + rng.next_u64() % (300 * MS),
             1 => 300 * MS + rng.next_u64() % (2 * SECOND),
             _ => SECOND + rng.next_u64() % (7 * SECOND),
         };
+        let mut kind = *rng.pick(Kind::ALL);
+        // The operator of a dynamic ensemble is a busy one.
+        if reconfig && rng.chance(15) {
+            kind = Kind::Members;
+        } else if !reconfig && kind == Kind::Members {
+            kind = Kind::Reconfigured;
+        }
         Self {
-            kind: *rng.pick(Kind::ALL),
+            kind,
             pick: rng.next_u64(),
             lasts,
         }
@@ -166,6 +175,7 @@ impl World {
                 server.sync_limit = 2 + rng.below(6) as u64;
                 self.schedule(until, Event::Start { server: one });
             }
+            Kind::Members => self.change_members(&mut rng),
         }
     }
 }
@@ -176,6 +186,12 @@ impl World {
     fn flip(&mut self, index: usize, rng: &mut Rng) {
         // More damaged servers than one are more than an ensemble of three survives.
         if self.servers.iter().any(|server| server.damaged) {
+            return;
+        }
+        let view = self.facts.active();
+        let id = index as i64 + 1;
+        let others = view.voters().iter().copied().filter(|&other| other != id);
+        if view.server(id).is_none() || !view.is_quorum(&others.collect()) {
             return;
         }
         let server = &mut self.servers[index];

@@ -27,6 +27,8 @@ pub const PROPERTIES: &[&str] = &[
     WATCH_HAS_CAUSE,
     SEQUENTIAL_ONCE,
     EXPIRY_IS_REAL,
+    START_IS_DURABLE,
+    CONFIG_BEFORE_LOG,
     "EqualTrees",
     "Heals",
 ];
@@ -37,6 +39,9 @@ pub const WATCH_BEFORE_DATA: &str = "WatchBeforeData";
 pub const WATCH_HAS_CAUSE: &str = "WatchHasCause";
 pub const SEQUENTIAL_ONCE: &str = "SequentialOnce";
 pub const EXPIRY_IS_REAL: &str = "ExpiryIsReal";
+/// What a start has read outlives a power cut.
+pub const START_IS_DURABLE: &str = "StartIsDurable";
+pub const CONFIG_BEFORE_LOG: &str = "ConfigBeforeLog";
 
 /// A property and whether it holds.
 pub type Judgement = (&'static str, Result<(), String>);
@@ -80,6 +85,10 @@ pub struct SessionView {
     pub watches: BTreeMap<(String, WatchKind), Armed>,
     /// asked for again with both kinds of watch: a deletion may be told for each
     pub twice: BTreeSet<String>,
+    /// its server is cut off from the ensemble: it shows what it has logged, committed or not
+    pub read_only: bool,
+    /// such a server has made the session
+    pub cut_off: bool,
 }
 
 /// What all of them know together.
@@ -125,7 +134,16 @@ impl History {
         judged.push((SESSION_ORDER, order));
         self.missed_watches(facts, view, header.zxid, &mut judged);
         view.seen = view.seen.max(header.zxid);
-        if pending.operation.is_write() {
+        if let Operation::Check { .. } = pending.operation {
+            let refused = header.err == ErrorCode::Unimplemented as i32;
+            let told = refused.then_some(()).ok_or_else(|| {
+                format!(
+                    "a check outside of a multi was answered with {}",
+                    header.err
+                )
+            });
+            judged.push((LINEARIZABLE_WRITES, told));
+        } else if pending.operation.is_write() {
             self.write(facts, view, pending, &header, r.rest(), &mut judged);
         } else if header.zxid > 0 {
             self.read(facts, view, pending, &header, r.rest(), &mut judged);
@@ -213,6 +231,24 @@ impl History {
         if refused.contains(&header.err) {
             return;
         }
+        if view.read_only {
+            let allowed = header.err == ErrorCode::NotReadOnly as i32
+                || pending.operation == Operation::Close && header.err == 0;
+            let told = if allowed {
+                Ok(())
+            } else {
+                Err(format!(
+                    "a server that is cut off answered a write with {}",
+                    header.err
+                ))
+            };
+            judged.push((LINEARIZABLE_WRITES, told));
+            return;
+        }
+        // A local session ends where it is.
+        if pending.operation == Operation::Close && !facts.model.knows_session(view.session) {
+            return;
+        }
         self.writes += 1;
         let session = view.session;
         let claim = facts
@@ -282,6 +318,9 @@ impl History {
     ) {
         self.reads += 1;
         let (zxid, err) = (header.zxid, header.err);
+        if view.read_only && !facts.is_committed(facts.real(zxid)) {
+            return;
+        }
         let result = match &pending.operation {
             Operation::Data { path, .. } => data(facts, path, zxid, err, body),
             Operation::Exists { path, .. } => exists(facts, path, zxid, err, body),
@@ -422,3 +461,7 @@ fn children(facts: &Facts, path: &str, zxid: i64, err: i32, body: &[u8]) -> Resu
         )),
     }
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

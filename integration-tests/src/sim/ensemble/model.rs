@@ -188,6 +188,15 @@ impl Model {
         self.sessions.get(&session).is_some_and(lives)
     }
 
+    /// The zxid that made it, or 0.
+    pub fn session_began(&self, session: i64) -> i64 {
+        self.sessions.get(&session).map_or(0, |&(start, _)| start)
+    }
+
+    pub fn knows_session(&self, session: i64) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     pub fn session_count(&self) -> usize {
         self.sessions.len()
     }

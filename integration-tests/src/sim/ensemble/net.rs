@@ -56,9 +56,14 @@ impl World {
 
     /// From now on nothing gets through where `cut` says so.
     pub(super) fn block(&mut self, cut: impl Fn(usize, usize) -> bool, until: u64) {
+        let leader = self.leader();
+        let learns = |id| self.facts.active().is_observer(id);
         for from in 0..self.servers.len() {
             for to in 0..self.servers.len() {
                 if from != to && cut(from, to) {
+                    if Some(from) == leader && learns(to as i64 + 1) {
+                        self.coverage.happened("observer cut off");
+                    }
                     let blocked = &mut self.blocked[from][to];
                     *blocked = until.max(*blocked);
                 }

@@ -31,8 +31,10 @@ impl World {
             self.say(|| format!("server {}: {event:?}", index + 1));
             match event {
                 PeerEvent::Serving { epoch } if leads => self.established(index, epoch, tail),
-                PeerEvent::Serving { .. } if index >= self.plan.voters => {
-                    self.coverage.happened("observer served");
+                PeerEvent::Serving { .. } => {
+                    if self.facts.active().is_observer(index as i64 + 1) {
+                        self.coverage.happened("observer served");
+                    }
                 }
                 PeerEvent::Zab(zab::Event::Synchronizing {
                     server,
@@ -56,6 +58,9 @@ impl World {
     fn established(&mut self, index: usize, epoch: i64, zxid: i64) {
         let node = index as i64 + 1;
         self.coverage.happened("leader elected");
+        if !self.plan.groups.is_empty() {
+            self.coverage.happened("leader of groups elected");
+        }
         self.facts.leaders.entry(epoch).or_default().insert(node);
         self.facts.began.entry(epoch).or_insert(zxid);
         self.see(Seen::Established { node, epoch, zxid });
@@ -150,8 +155,15 @@ impl World {
             to: zxid,
             digest,
         });
+        let config = self.facts.config_of(self.facts.last_committed());
         if let Err(why) = self.facts.commit(zxid) {
-            self.fail("PrefixConsistency", why);
+            return self.fail("PrefixConsistency", why);
+        }
+        let next = self.facts.config_of(self.facts.last_committed());
+        if next != config {
+            let before = self.facts.configs[&config].clone();
+            let leader = self.facts.proposals.get(&next).map_or(0, |p| p.leader);
+            self.members_changed(&before, leader);
         }
     }
 
@@ -194,6 +206,9 @@ impl World {
             server.disk.calm();
             server.disk_us = 0;
             server.paused_until = server.paused_until.min(now);
+            if self.facts.active().server(server.id()).is_some() {
+                server.enlisted = true;
+            }
             self.schedule(now, Event::Resume { server: index });
             self.schedule(now + 10 * MS, Event::Start { server: index });
         }
@@ -205,11 +220,14 @@ impl World {
 
     /// An operator gives a server whose files are damaged empty ones, when all others serve.
     pub(super) fn refill(&mut self) {
-        let damaged = |s: &super::server::Server| s.damaged && s.live.is_none();
+        let members = self.facts.active();
+        let member = |s: &&super::server::Server| members.server(s.id()).is_some();
+        let damaged = |s: &super::server::Server| s.damaged && s.live.is_none() && member(&s);
         let Some(index) = self.servers.iter().position(damaged) else {
             return;
         };
-        let others = self.servers.iter().filter(|s| s.index != index);
+        let others = self.servers.iter().filter(member);
+        let others = others.filter(|s| s.index != index);
         if others.clone().all(super::server::Server::serves) {
             self.coverage.happened("damaged server refilled");
             let server = &mut self.servers[index];
@@ -224,10 +242,11 @@ impl World {
     }
 
     pub(super) fn healed(&mut self) {
+        let members = self.facts.active();
         let idle: Vec<i64> = self
             .servers
             .iter()
-            .filter(|s| !s.serves())
+            .filter(|s| !s.serves() && members.server(s.id()).is_some())
             .map(|s| s.id())
             .collect();
         let result = if idle.is_empty() {
@@ -251,6 +270,9 @@ impl World {
             self.look_at_ephemerals(index);
             let server = &self.servers[index];
             let node = server.id();
+            if self.facts.active().server(node).is_none() {
+                continue;
+            }
             let db = server.live.as_ref().and_then(|live| live.peer.database());
             let zxid = self.facts.real(db.map_or(Zxid(-1), Database::last_zxid).0);
             let digest = db.and_then(|db| db.tree().digest());
@@ -285,6 +307,9 @@ impl World {
             let Some(db) = server.live.as_ref().and_then(|live| live.peer.database()) else {
                 continue;
             };
+            if self.facts.active().server(server.id()).is_none() {
+                continue;
+            }
             let (node, tree) = (server.id(), describe(db));
             let result = match &first {
                 None => Ok(()),

@@ -1,7 +1,8 @@
 //! What a client asks for, as the frames that go over its connection.
 
+use proto::jute::Jute;
 use proto::zk::OpCode;
-use proto::zk::request::CreateMode;
+use proto::zk::request::{CreateMode, ReconfigRequest};
 
 use crate::zk::oracle::{Acls, Request};
 
@@ -29,6 +30,15 @@ pub enum Operation {
         data: Vec<u8>,
         child: String,
     },
+    /// on its own: refused, and never logged
+    Check {
+        path: String,
+    },
+    Reconfig {
+        joining: String,
+        leaving: String,
+        members: Option<String>,
+    },
     Data {
         path: String,
         watch: bool,
@@ -53,6 +63,7 @@ impl Operation {
                 | Self::Set { .. }
                 | Self::Delete { .. }
                 | Self::Multi { .. }
+                | Self::Reconfig { .. }
                 | Self::Close
         )
     }
@@ -78,6 +89,21 @@ impl Operation {
                     Request::set(path, Some(data), -1),
                     Request::create(OpCode::Create, child, Some(data), Acls::Open, 0),
                 ],
+            ),
+            Self::Check { path } => Request::check(path, -1),
+            Self::Reconfig {
+                joining,
+                leaving,
+                members,
+            } => Request::raw(
+                OpCode::Reconfig.code(),
+                ReconfigRequest {
+                    joining_servers: Some(joining),
+                    leaving_servers: Some(leaving),
+                    new_members: members.as_deref(),
+                    cur_config_id: -1,
+                }
+                .to_vec(),
             ),
             Self::Data { path, watch } => Request::read(OpCode::GetData, path, *watch),
             Self::Exists { path, watch } => Request::read(OpCode::Exists, path, *watch),

@@ -27,8 +27,16 @@ pub struct Plan {
     pub think_us: u64,
     pub faults: Vec<Planned>,
     pub triggers: Vec<Trigger>,
-    /// `readonlymode.enabled`
+    /// `readonlymode.enabled`; some clients are content to read then
     pub read_only: bool,
+    /// machines that are in no configuration at first
+    pub spares: usize,
+    /// `reconfigEnabled`, with an operator who makes use of it
+    pub reconfig: bool,
+    /// `group.*` and `weight.*` lines, or nothing
+    pub groups: &'static str,
+    /// `localSessionsEnabled`, `localSessionsUpgradingEnabled`
+    pub local_sessions: bool,
     /// old snapshots and logs are removed after each snapshot
     pub purges: bool,
     /// no fault later than this
@@ -37,6 +45,14 @@ pub struct Plan {
     pub quiet_at: u64,
     pub end_at: u64,
 }
+
+/// Voters, and how they stand in groups.
+const GROUPS: &[(usize, &str)] = &[
+    (3, "group.1=1:2:3\n"),
+    (4, "group.1=1:2:3:4\nweight.1=2\n"),
+    (5, "group.1=1:2:3\ngroup.2=4\ngroup.3=5\nweight.3=0\n"),
+    (6, "group.1=1:2\ngroup.2=3:4\ngroup.3=5:6\nweight.5=2\n"),
+];
 
 impl Plan {
     /// The random run of a seed: 60 seconds, of which faults fill the first 40.
@@ -53,10 +69,11 @@ impl Plan {
         plan.snap_count = *rng.pick(&[20, 100, 1000]);
         plan.snapshot_size_factor = *rng.pick(&[-1.0, 0.33, 100.0]);
         plan.think_us = *rng.pick(&[60, 120, 250]) * MS;
+        plan.shape(&mut rng);
         let count = 20 + rng.below(12);
         for _ in 0..count {
             let at = 2 * SECOND + rng.next_u64() % (plan.heal_at - 3 * SECOND);
-            let fault = Fault::random(&mut rng);
+            let fault = Fault::random(&mut rng, plan.reconfig);
             plan.faults.push(Planned { at, fault });
         }
         for _ in 0..rng.below(4) {
@@ -66,6 +83,25 @@ impl Plan {
         plan.purges = rng.chance(30);
         plan.faults.sort_by_key(|planned| planned.at);
         plan
+    }
+
+    /// What kind of ensemble it is, and of sessions.
+    fn shape(&mut self, rng: &mut Rng) {
+        match rng.below(10) {
+            0..4 => {
+                self.reconfig = true;
+                self.spares = 1 + rng.below(2);
+            }
+            4 => self.group(rng),
+            _ => {}
+        }
+        self.local_sessions = rng.chance(20);
+    }
+
+    /// Groups and weights decide.
+    pub(super) fn group(&mut self, rng: &mut Rng) {
+        (self.voters, self.groups) = *rng.pick(GROUPS);
+        self.reconfig = rng.chance(50);
     }
 
     /// Three servers and nothing that goes wrong.
@@ -85,6 +121,10 @@ impl Plan {
             faults: Vec::new(),
             triggers: Vec::new(),
             read_only: false,
+            spares: 0,
+            reconfig: false,
+            groups: "",
+            local_sessions: false,
             purges: false,
             heal_at: 42 * SECOND,
             quiet_at: 54 * SECOND,
@@ -92,21 +132,28 @@ impl Plan {
         }
     }
 
-    pub fn servers(&self) -> usize {
+    pub fn members(&self) -> usize {
         self.voters + self.observers
+    }
+
+    /// All machines.
+    pub fn servers(&self) -> usize {
+        self.members() + self.spares
     }
 
     /// The configuration as zoo.cfg has it.
     pub fn view(&self) -> View {
         let mut text = String::new();
-        for id in 1..=self.servers() {
+        for id in 1..=self.members() {
             let role = if id <= self.voters {
                 "participant"
             } else {
                 "observer"
             };
-            text += &format!("server.{id}=server{id}:2888:3888:{role};0.0.0.0:2181\n");
+            text += &super::members::line(id as i64, 2888, role);
+            text.push('\n');
         }
+        text += self.groups;
         let config = proto::quorum::QuorumConfig::from_text("plan", text.as_bytes(), false)
             .expect("lines in the right form");
         View::new(config)

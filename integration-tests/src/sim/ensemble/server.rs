@@ -6,23 +6,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use zk_server::auth::Providers;
 use zk_server::core::Settings as CoreSettings;
 use zk_server::core::io::{Input, Output};
 use zk_server::election;
 use zk_server::peer::{Peer, PeerInput, PeerOutput, PeerSettings, PeerStart, PeerStatus, ZabState};
 use zk_server::quorum::View;
-use zk_server::store::epochs::Epoch;
-use zk_server::store::orders::{DiskDone, DiskOrder};
 use zk_server::store::snapshot::wire;
-use zk_server::store::txnlog::Synced;
-use zk_server::store::{Beside, DatabaseSettings, Job, Store, StoreConfig, Worker};
+use zk_server::store::{DatabaseSettings, Store, StoreConfig, Worker};
 use zk_server::tree::{Database, EphemeralTypes};
 use zk_server::units::{ConnId, LinkId, Now, Zxid};
 use zk_server::zab;
 
 use crate::disk::SimDisk;
 
-use super::facts::Seen;
+use super::files::Order;
+use super::history::START_IS_DURABLE;
 use super::plan::{MS, Plan, SECOND};
 use super::triggers::Point;
 use super::world::{Event, FromServer, World};
@@ -52,6 +51,10 @@ pub struct Server {
     pub damaged: bool,
     pub view: View,
     pub seen: Option<View>,
+    /// the operator wants it to run
+    pub enlisted: bool,
+    /// it is about to become a member
+    pub wanted_until: u64,
     pub snap_count: u64,
     pub commit_log_count: usize,
     pub sync_limit: u64,
@@ -62,9 +65,9 @@ pub struct Server {
 pub struct Live {
     pub peer: Peer,
     pub worker: Worker,
-    pub orders: Vec<DiskOrder>,
+    pub orders: Vec<Order>,
     /// what the disk works on
-    pub busy: Option<Vec<DiskOrder>>,
+    pub busy: Option<Vec<Order>>,
     pub tick_at: u64,
     pub listens: bool,
     pub links: BTreeMap<LinkId, (u64, usize)>,
@@ -80,27 +83,6 @@ pub struct Live {
     /// when the disk's last answer arrives
     pub last_done: u64,
     pub outputs: Vec<PeerOutput>,
-}
-
-/// Jobs wait until the world does them.
-#[derive(Default)]
-struct Later {
-    jobs: Vec<Job>,
-    done: Vec<DiskDone>,
-}
-
-impl Beside for Later {
-    fn start(&mut self, job: Job) {
-        self.jobs.push(job);
-    }
-
-    fn finish(&mut self) {
-        for job in self.jobs.drain(..) {
-            self.done.push(job.run().0);
-        }
-    }
-
-    fn synced(&mut self, _: &Synced, _: u64, _: bool) {}
 }
 
 pub fn address(server: usize) -> SocketAddr {
@@ -124,6 +106,8 @@ impl Server {
             damaged: false,
             view: plan.view(),
             seen: None,
+            enlisted: index < plan.members(),
+            wanted_until: 0,
             snap_count: plan.snap_count,
             commit_log_count: plan.commit_log_count,
             sync_limit: plan.sync_limit,
@@ -177,7 +161,7 @@ impl Server {
     }
 
     /// Answers of the disk come one after the other.
-    fn in_order(&mut self, at: u64) -> u64 {
+    pub(super) fn in_order(&mut self, at: u64) -> u64 {
         let Some(live) = &mut self.live else {
             return at;
         };
@@ -214,6 +198,14 @@ impl Server {
                 min_session_timeout_ms: 2 * plan.tick_time_ms as i32,
                 max_session_timeout_ms: 20 * plan.tick_time_ms as i32,
                 snap_count: self.snap_count,
+                reconfig_enabled: plan.reconfig,
+                providers: Providers {
+                    // Every client may be the operator.
+                    skip_acl: plan.reconfig,
+                    ..Providers::default()
+                },
+                local_sessions: plan.local_sessions,
+                local_sessions_upgrading: plan.local_sessions,
                 seed: (plan.seed as i64) ^ self.id(),
                 ..CoreSettings::default()
             },
@@ -222,9 +214,13 @@ impl Server {
                 init_limit: plan.init_limit,
                 sync_limit: self.sync_limit,
                 snapshot_size_factor: plan.snapshot_size_factor,
+                reconfig_enabled: plan.reconfig,
                 ..zab::Settings::default()
             },
-            election: election::Settings::default(),
+            election: election::Settings {
+                reconfig: plan.reconfig,
+                ..election::Settings::default()
+            },
             commit_log_count: self.commit_log_count,
             read_only: plan.read_only,
         }
@@ -249,12 +245,10 @@ impl World {
     /// Starts a server's process, if it does not run.
     pub(super) fn start(&mut self, index: usize) {
         let server = &mut self.servers[index];
-        if server.live.is_some() {
+        if server.live.is_some() || !server.enlisted {
             return;
         }
-        let keeps = server.disk.powered() || server.keeps_files;
-        // Memory shows what the medium has refused: a device that fails a sync is not used on as it is.
-        if keeps && !server.disk.sync_failed() {
+        if server.disk.powered() || server.keeps_files {
             server.disk.power_on();
         } else {
             server.disk.power_cycle();
@@ -297,6 +291,7 @@ impl World {
             seen: server.seen.clone(),
         };
         let settings = server.peer_settings(&self.plan);
+        let lost = server.disk.not_durable();
         let now = server.now(self.now);
         server.live = Some(Box::new(Live {
             peer: Peer::new(settings, start, now),
@@ -319,6 +314,15 @@ impl World {
         let tail = self.facts.real(last.0);
         self.facts.durable.insert(id, tail);
         self.facts.epochs.insert(id, epochs.current);
+        self.judge([(
+            START_IS_DURABLE,
+            lost.map_or(Ok(()), |path| {
+                Err(format!(
+                    "{id} has read {}, which a power cut takes away",
+                    path.display()
+                ))
+            }),
+        )]);
         self.say(|| {
             format!(
                 "server {id} starts at 0x{:x}, epochs {} {}",
@@ -344,7 +348,7 @@ impl World {
         server.keeps_files = false;
     }
 
-    fn down(&mut self, index: usize, told: bool) {
+    pub(super) fn down(&mut self, index: usize, told: bool) {
         if self.servers[index].live.is_none() {
             return;
         }
@@ -449,18 +453,11 @@ impl World {
             PeerOutput::Close { link } => self.close_link(index, link),
             PeerOutput::Disk(order) => {
                 self.look_at_order(index, &order);
-                if let Some(live) = &mut self.servers[index].live {
-                    live.orders.push(order);
-                }
+                self.order(index, Order::Disk(order));
             }
             PeerOutput::Configured { view, active } => {
-                let server = &mut self.servers[index];
-                if active {
-                    server.view = view;
-                    server.seen = None;
-                } else {
-                    server.seen = Some(view);
-                }
+                self.reached(Point::Reconfiguration, index);
+                self.order(index, Order::Configured { view, active });
             }
         }
     }
@@ -499,154 +496,6 @@ impl World {
             | Output::RollLog
             | Output::Snapshot { .. }
             | Output::Quorum(_) => self.fail("Surface", format!("a peer said {output:?}")),
-        }
-    }
-
-    /// The disk takes all that waits, if it is free.
-    fn begin_disk(&mut self, index: usize) {
-        let latency = 200 + self.rng.next_u64() % 3000 + self.servers[index].disk_us;
-        let server = &mut self.servers[index];
-        let life = server.life;
-        let Some(live) = &mut server.live else {
-            return;
-        };
-        if live.busy.is_some() || live.orders.is_empty() {
-            return;
-        }
-        live.busy = Some(std::mem::take(&mut live.orders));
-        let at = self.now + latency;
-        self.schedule(
-            at,
-            Event::Disk {
-                server: index,
-                life,
-            },
-        );
-    }
-
-    pub(super) fn disk(&mut self, index: usize, life: u64) {
-        let server = &mut self.servers[index];
-        let Some(live) = server.live.as_mut().filter(|_| server.life == life) else {
-            return;
-        };
-        let Some(orders) = live.busy.take() else {
-            return;
-        };
-        let mut later = Later::default();
-        let mut done = Vec::new();
-        let result = live.worker.carry_out(orders, &mut later, &mut done);
-        done.extend(later.done);
-        for done in &done {
-            self.look_at_done(index, done);
-        }
-        if let Err(error) = result {
-            self.say(|| format!("server {}: {error}", index + 1));
-            self.disk_failed(index);
-            return;
-        }
-        for done in done {
-            let at = self.now + 1 + self.rng.next_u64() % 200;
-            let at = self.servers[index].in_order(at);
-            let input = PeerInput::Disk(done);
-            self.schedule(
-                at,
-                Event::Input {
-                    server: index,
-                    life,
-                    input,
-                },
-            );
-        }
-        for job in later.jobs {
-            let at = self.now + MS + self.rng.next_u64() % (50 * MS);
-            self.schedule(
-                at,
-                Event::Job {
-                    server: index,
-                    life,
-                    job,
-                },
-            );
-        }
-        self.begin_disk(index);
-    }
-
-    pub(super) fn job(&mut self, index: usize, life: u64, job: Job) {
-        if self.servers[index].life != life {
-            return;
-        }
-        if matches!(job, Job::ReadLog { .. }) {
-            self.coverage.happened("sync read from the log on disk");
-        }
-        let (done, result) = job.run();
-        if let Err(error) = result {
-            self.say(|| format!("server {}: {error}", index + 1));
-            if !self.servers[index].disk.powered() {
-                return self.disk_failed(index);
-            }
-        }
-        let written = matches!(done, DiskDone::SnapshotDone { ok: true, .. });
-        if self.plan.purges && written {
-            self.purge(index);
-        }
-        self.input(index, life, PeerInput::Disk(done));
-    }
-
-    fn purge(&mut self, index: usize) {
-        let Some(live) = &self.servers[index].live else {
-            return;
-        };
-        let mut removed = 0;
-        let result = live.worker.store().purge(3, &mut |_| removed += 1);
-        if removed > 0 {
-            self.coverage.happened("files purged");
-        }
-        if result.is_err() && !self.servers[index].disk.powered() {
-            self.disk_failed(index);
-        }
-    }
-
-    /// A failed disk operation ends the process.
-    fn disk_failed(&mut self, index: usize) {
-        let powered = self.servers[index].disk.powered();
-        let keeps = powered || self.servers[index].keeps_files;
-        self.down(index, keeps);
-        self.servers[index].keeps_files = keeps;
-        let at = self.now + 100 * MS + self.rng.next_u64() % (3 * SECOND);
-        self.schedule(at, Event::Start { server: index });
-    }
-
-    /// What came to the disk is safe there.
-    fn look_at_done(&mut self, index: usize, done: &DiskDone) {
-        let id = index as i64 + 1;
-        match done {
-            DiskDone::Logged { zxid } | DiskDone::SnapshotSaved { zxid } => {
-                let zxid = self.facts.real(zxid.0);
-                self.facts.durable.insert(id, zxid);
-            }
-            DiskDone::EpochWritten {
-                which: Epoch::Current,
-                value,
-            } => {
-                let (epoch, zxid) = (*value, self.servers[index].owed);
-                self.facts.epochs.insert(id, epoch);
-                if self.servers[index].learns() {
-                    self.see(Seen::EpochWritten {
-                        node: id,
-                        epoch,
-                        zxid,
-                    });
-                }
-            }
-            DiskDone::Reloaded { database } => {
-                self.coverage.happened("database read back");
-                let zxid = self.facts.real(database.last_zxid().0);
-                self.facts.durable.insert(id, zxid);
-                if let Some(live) = &mut self.servers[index].live {
-                    live.tail = zxid;
-                }
-            }
-            _ => {}
         }
     }
 }

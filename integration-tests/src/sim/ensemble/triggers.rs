@@ -26,6 +26,8 @@ pub enum Point {
     Snapshot,
     Reload,
     Flush,
+    /// a configuration on its way to its file
+    Reconfiguration,
 }
 
 /// What happens then.

@@ -20,6 +20,7 @@ use super::fingerprint::Fingerprint;
 use super::history::{History, Judgement};
 use super::invariants::{INVARIANTS, Verdict};
 use super::net::{Link, Message};
+use super::operation::Operation;
 use super::plan::Plan;
 use super::server::Server;
 use super::triggers::Action;
@@ -91,6 +92,15 @@ pub enum Event {
         server: usize,
     },
     DiskFast {
+        server: usize,
+    },
+    /// the operator wants this of the ensemble
+    Ask {
+        operation: Operation,
+        tries: u32,
+    },
+    /// the machine is not needed any more, unless it is
+    Discharge {
         server: usize,
     },
     NetFast,
@@ -206,7 +216,7 @@ impl World {
             conns: BTreeMap::new(),
             next_conn: 1,
             facts: Facts {
-                view: Some(plan.view()),
+                configs: BTreeMap::from([(0, plan.view())]),
                 ..Facts::default()
             },
             history: History::default(),
@@ -328,6 +338,8 @@ impl World {
             Event::Resume { server } => self.resume(server),
             Event::DiskRoom { server } => self.servers[server].disk.set_capacity(None),
             Event::DiskFast { server } => self.servers[server].disk_us = 0,
+            Event::Ask { operation, tries } => self.ask(operation, tries),
+            Event::Discharge { server } => self.discharge(server),
             Event::NetFast => self.slowness = 1,
             Event::ElectionCalm => self.election_loss = 0,
             Event::Unblock => self.release(),

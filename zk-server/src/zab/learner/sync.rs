@@ -7,6 +7,7 @@ use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
 use crate::config::Role;
+use crate::mutants::{self, Mutant};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
 use crate::store::orders::DiskOrder;
@@ -80,7 +81,9 @@ impl Learner {
     fn truncate(&mut self, zxid: i64, out: &mut Vec<Effect>) {
         self.phase = Phase::Truncating { zxid };
         self.truncating = true;
-        out.push(Effect::Disk(DiskOrder::Truncate { zxid: Zxid(zxid) }));
+        let more = mutants::is(Mutant::CutOneMore) || mutants::is(Mutant::CutOneMoreUnseen);
+        let zxid = Zxid(zxid - i64::from(more));
+        out.push(Effect::Disk(DiskOrder::Truncate { zxid }));
     }
 
     /// The files are cut, and read back.
@@ -94,7 +97,8 @@ impl Learner {
         // No transaction has an epoch's first zxid; what comes before it is here, as the log had
         // transactions of that epoch.
         let same = begins_epoch(zxid) && epoch_of(zxid) == epoch_of(self.applied);
-        if end != zxid && !(same && end < zxid) {
+        let unseen = mutants::is(Mutant::CutOneMoreUnseen);
+        if end != zxid && !(same && end < zxid) && !unseen {
             // What is left is sound: the leader fills it up when this server comes again.
             let reason =
                 format!("the leader wants the log to end at 0x{zxid:x}; cut, it ends at 0x{end:x}");
@@ -133,6 +137,7 @@ impl Learner {
             PacketType::NewLeader if self.phase == Phase::Synchronizing => {
                 self.new_leader(&packet, out);
             }
+            PacketType::UpToDate if mutants::is(Mutant::NeverUpToDate) => {}
             PacketType::UpToDate if self.phase == Phase::Established => self.up_to_date(out),
             PacketType::Ping => {}
             kind => self.unexpected(kind, out),

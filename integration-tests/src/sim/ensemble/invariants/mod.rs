@@ -2,6 +2,7 @@
 //! it has one. Each looks at what was just seen in the light of all facts, before they change.
 
 mod agreement;
+mod cuts_exactly;
 mod digests;
 mod ephemerals;
 mod global_primary_order;
@@ -13,6 +14,8 @@ mod logged_before_ack;
 mod memory_is_disk;
 mod prefix_consistency;
 mod primary_integrity;
+#[cfg(test)]
+mod tests;
 mod total_order;
 
 use super::facts::{Facts, Seen};
@@ -44,6 +47,7 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("HistoryBeforeEpoch", logged_before_ack::check_epoch),
     ("EpochBeforeAck", logged_before_ack::check_leader),
     ("MemoryIsDisk", memory_is_disk::check),
+    ("CutsExactly", cuts_exactly::check),
     ("EqualDigests", digests::check),
     ("EphemeralHasSession", ephemerals::check),
 ];

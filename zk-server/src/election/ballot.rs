@@ -33,7 +33,13 @@ impl Vote {
         if mutants::is(Mutant::VoteById) {
             return self.leader > other.leader;
         }
-        let order = |vote: &Self| (vote.peer_epoch, vote.zxid, vote.leader);
+        // A server of weight 0 votes for itself at first, but nobody else does: among equals it gives way,
+        // for a reconfiguration may count on its vote (in Java its high id never does).
+        let id = |vote: &Self| match view.weight(vote.leader) {
+            0 => i64::MIN,
+            _ => vote.leader,
+        };
+        let order = |vote: &Self| (vote.peer_epoch, vote.zxid, id(vote));
         view.weight(self.leader) != 0 && order(self) > order(other)
     }
 }

@@ -319,13 +319,15 @@ impl Election {
     /// elected over and over.
     fn is_led(&self, ballots: &Ballots, like: &Ballot) -> bool {
         let leader = like.vote.leader;
-        let leads = match leader == self.me {
-            true => like.vote.round == self.round,
-            false => ballots
-                .get(&leader)
-                .is_some_and(|ballot| ballot.state == PeerState::Leading),
-        };
-        leads && self.is_quorum(&supporters(ballots, like))
+        let ids = supporters(ballots, like);
+        if leader == self.me {
+            return like.vote.round == self.round && self.is_quorum(&ids);
+        }
+        // Of a configuration that was proposed here only they need know nothing: it may have been given
+        // up, and nobody else can tell (Java waits for its quorum too, for ever). Whether this server
+        // may follow is the leader's to decide.
+        let leading = |ballot: &Ballot| ballot.state == PeerState::Leading;
+        ballots.get(&leader).is_some_and(leading) && self.view.is_quorum(&ids)
     }
 
     /// Counts the votes for what this server votes for.

@@ -16,6 +16,9 @@ pub fn first_id(server_id: i64, wall_ms: i64) -> i64 {
     if id == CONTAINER_OWNER { id + 1 } else { id }
 }
 
+/// So many sessions may have come after one that is there, and be over already: no id comes twice.
+const MARGIN: i64 = 1 << 24;
+
 /// The first session id of a server that starts on these sessions: later than all that it gave, should
 /// the clock have been set back.
 pub fn next_id(server_id: i64, wall_ms: i64, sessions: &BTreeMap<i64, i32>) -> i64 {
@@ -23,7 +26,7 @@ pub fn next_id(server_id: i64, wall_ms: i64, sessions: &BTreeMap<i64, i32>) -> i
     let first = first_id(server_id, wall_ms);
     let mine = first & !COUNTER..=first | COUNTER;
     match sessions.range(mine).next_back() {
-        Some((&last, _)) if last >= first && last & COUNTER < COUNTER => last + 1,
+        Some((&last, _)) if last >= first && last & COUNTER < COUNTER - MARGIN => last + MARGIN,
         _ => first,
     }
 }

@@ -260,8 +260,8 @@ impl History {
                 "a write was answered at 0x{zxid:x}, which is not committed"
             )),
             Some(p) if p.session != session || p.cxid != pending.xid => Err(format!(
-                "write {} of 0x{session:x} was answered at 0x{zxid:x}, which is write {} of 0x{:x}",
-                pending.xid, p.cxid, p.session
+                "write {} of 0x{session:x} was answered with {} at 0x{zxid:x}, which is write {} of 0x{:x}",
+                pending.xid, header.err, p.cxid, p.session
             )),
             Some(p) if (p.op == OpCode::Error.code()) != (header.err != 0) => Err(format!(
                 "write at 0x{zxid:x} was answered with error {}",

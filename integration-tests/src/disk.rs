@@ -187,7 +187,8 @@ impl SimDisk {
         let world = self.world();
         let differs = |(path, number): &(&PathBuf, &u64)| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("writing.") || name.ends_with(".tmp") {
+            let copy = name.starts_with("writing.") || name.starts_with("damaged.");
+            if copy || name.ends_with(".tmp") {
                 return false;
             }
             let inode = world.inodes.get(number);

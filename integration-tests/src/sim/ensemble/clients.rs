@@ -358,10 +358,11 @@ impl World {
                 self.coverage.happened("reconfiguration refused");
             }
             Operation::Check { .. } => self.coverage.happened("check outside a multi"),
-            Operation::Create { mode, .. } if self.plan.local_sessions && err == 0 => {
-                if *mode == CreateMode::Ephemeral {
-                    self.coverage.happened("local session upgraded");
-                }
+            Operation::Create {
+                mode: CreateMode::Ephemeral,
+                ..
+            } if self.plan.local_sessions && err == 0 => {
+                self.coverage.happened("local session upgraded");
             }
             _ => {}
         }

@@ -145,7 +145,7 @@ impl History {
             judged.push((LINEARIZABLE_WRITES, told));
         } else if pending.operation.is_write() {
             self.write(facts, view, pending, &header, r.rest(), &mut judged);
-        } else if header.zxid > 0 {
+        } else if header.zxid >= 0 {
             self.read(facts, view, pending, &header, r.rest(), &mut judged);
         }
         judged

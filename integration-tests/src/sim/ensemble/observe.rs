@@ -31,10 +31,8 @@ impl World {
             self.say(|| format!("server {}: {event:?}", index + 1));
             match event {
                 PeerEvent::Serving { epoch } if leads => self.established(index, epoch, tail),
-                PeerEvent::Serving { .. } => {
-                    if self.facts.active().is_observer(index as i64 + 1) {
-                        self.coverage.happened("observer served");
-                    }
+                PeerEvent::Serving { .. } if self.facts.active().is_observer(index as i64 + 1) => {
+                    self.coverage.happened("observer served");
                 }
                 PeerEvent::Zab(zab::Event::Synchronizing {
                     server,

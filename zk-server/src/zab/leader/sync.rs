@@ -24,6 +24,9 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) {
+        if self.resigned {
+            return self.send_away(link, out);
+        }
         let begun = self.learners.begin_sync(link, zxid, db, now, out);
         self.finish_sync(link, begun, out);
     }
@@ -36,8 +39,17 @@ impl Leader {
         now: Now,
         out: &mut Vec<Effect>,
     ) {
+        if self.resigned {
+            return self.send_away(link, out);
+        }
         let begun = self.learners.log_read(link, records, db, now, out);
         self.finish_sync(link, begun, out);
+    }
+
+    /// A learner that comes now would hold up a leader for ever that commits nothing any more (as in Java).
+    fn send_away(&mut self, link: LinkId, out: &mut Vec<Effect>) {
+        let reason = "a reconfiguration has made another server the leader";
+        self.close(link, reason.to_owned(), out);
     }
 
     /// Behind what is committed comes what is proposed, for those that acknowledge it.

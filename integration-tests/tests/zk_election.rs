@@ -29,9 +29,13 @@ struct Voter {
 
 impl Voter {
     fn start(id: i64, view: &View, zxid: i64) -> Arc<Self> {
+        Self::start_with(settings(id), view, zxid)
+    }
+
+    fn start_with(settings: ElectionNetSettings, view: &View, zxid: i64) -> Arc<Self> {
+        let id = settings.me;
         let runtime = Runtime::new().unwrap();
         let clock = Clock::start();
-        let settings = settings(id);
         let net = ElectionNet::new(settings, view, clock, runtime.handle().clone());
         let basis = Basis { zxid, epoch: 0 };
         let election = Election::new(id, Settings::default(), view.clone(), basis);
@@ -176,7 +180,12 @@ fn three_elect_and_two_elect_again_at_once() {
 #[test]
 fn garbage_on_the_election_port_is_closed_and_harms_nobody() {
     let (ports, view) = three();
-    let one = Voter::start(1, &view, 7);
+    // Who says nothing would stay for an hour.
+    let patient = ElectionNetSettings {
+        connect_timeout: Duration::from_secs(3600),
+        ..settings(1)
+    };
+    let one = Voter::start_with(patient, &view, 7);
     let at = ports[0].addr();
     let mut own_id = (-65536i64).to_be_bytes().to_vec();
     own_id.extend(1i64.to_be_bytes());
@@ -194,11 +203,12 @@ fn garbage_on_the_election_port_is_closed_and_harms_nobody() {
         assert_closed(at, &bytes);
     }
     let mut silent: Vec<TcpStream> = Vec::new();
-    silent.extend((0..32).map(|_| TcpStream::connect(at).unwrap()));
+    silent.extend((0..200).map(|_| TcpStream::connect(at).unwrap()));
     let two = Voter::start(2, &view, 7);
     assert_eq!(one.wait_decision(), (PeerState::Following, 2));
     stop(one);
     stop(two);
+    drop(silent);
 }
 
 fn assert_closed(at: SocketAddr, bytes: &[u8]) {

@@ -12,22 +12,35 @@ use std::time::Duration;
 
 use integration_tests::proc::{LIMIT, wait_until};
 use integration_tests::rng::{Rng, seed};
-use integration_tests::zk::ZkClient;
-use integration_tests::zk::{Ensemble, Kind};
-use proto::quorum::{PacketType, QuorumPacket};
+use integration_tests::zk::{Ensemble, Kind, ZkClient};
+use proto::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket};
+use proto::zk::OpCode;
+use proto::zk::acl::Acl;
+use proto::zk::request::CreateRequest;
 
 /// An ensemble of one, which leads, and its quorum port.
 fn leader(dir: &Path) -> (Ensemble, SocketAddr) {
     let mut ensemble = Ensemble::local(dir, 1, 0).line("standaloneEnabled=false");
     ensemble.start_all(&[Kind::Ours]);
-    let config = std::fs::read_to_string(ensemble.write(1)).unwrap();
-    let line = config.lines().find_map(|l| l.strip_prefix("server.1="));
-    let port = line.unwrap().split(':').nth(1).unwrap().parse().unwrap();
-    (ensemble, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    let [port, _] = ports(&ensemble, 1);
+    (ensemble, port)
 }
 
 fn log(ensemble: &Ensemble) -> String {
-    std::fs::read_to_string(ensemble.member_dir(1).join("server.log")).unwrap()
+    log_of(ensemble, 1)
+}
+
+fn log_of(ensemble: &Ensemble, id: usize) -> String {
+    std::fs::read_to_string(ensemble.member_dir(id).join("server.log")).unwrap()
+}
+
+/// A member's ports for learners and for elections.
+fn ports(ensemble: &Ensemble, id: usize) -> [SocketAddr; 2] {
+    let config = std::fs::read_to_string(ensemble.write(id)).unwrap();
+    let key = format!("server.{id}=");
+    let line = config.lines().find_map(|l| l.strip_prefix(key.as_str()));
+    let fields: Vec<&str> = line.unwrap().split(':').collect();
+    [1, 2].map(|at| SocketAddr::from((Ipv4Addr::LOCALHOST, fields[at].parse().unwrap())))
 }
 
 /// Sends bytes and waits until the server has closed.
@@ -101,4 +114,158 @@ fn a_learner_that_says_nonsense_is_closed_and_one_that_says_nothing_too() {
         let _ = socket.read(&mut [0; 100]);
     }
     still_serves(&ensemble);
+}
+
+/// Of each host a few places are for those who have not said who they are.
+#[test]
+fn silent_connections_by_the_hundred_keep_no_server_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0);
+    let leader = ensemble.start_all(&[Kind::Ours; 3]);
+    let silent: Vec<TcpStream> = (1..=3)
+        .flat_map(|id| ports(&ensemble, id))
+        .flat_map(|port| (0..100).map_while(move |_| TcpStream::connect(port).ok()))
+        .collect();
+    assert!(silent.len() >= 400, "{} connections", silent.len());
+    let half: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut half = TcpStream::connect(ports(&ensemble, leader)[0]).unwrap();
+            half.write_all(&[0, 0, 0, 11, 0]).unwrap();
+            half
+        })
+        .collect();
+    for _ in 0..3000 {
+        drop(TcpStream::connect(ports(&ensemble, leader)[0]).unwrap());
+    }
+    // One comes back, and then the leader goes: the others elect one.
+    let follower = leader % 3 + 1;
+    ensemble.kill(follower);
+    ensemble.start(follower, Kind::Ours);
+    ensemble.wait_serving();
+    ensemble.kill(leader);
+    let newer = ensemble.wait_serving();
+    for id in [leader, newer, follower] {
+        let lines = log_of(&ensemble, id)
+            .matches("Closing the connection of ")
+            .count();
+        assert!(lines < 50, "{lines} lines of member {id}");
+    }
+    drop((silent, half));
+}
+
+/// Says that it is this server and follows the leader's words as far as needed; then acknowledges
+/// everything, proposed or not, and reads what comes without looking at it.
+fn false_follower(port: SocketAddr, server: i64) -> TcpStream {
+    let mut socket = TcpStream::connect(port).unwrap();
+    let who = LearnerInfo {
+        server: Some(server),
+        protocol: PROTOCOL_VERSION,
+        config_version: Some(0),
+    };
+    let mut hello = Vec::new();
+    who.packet(PacketType::FollowerInfo, 0).encode(&mut hello);
+    let ack_epoch = QuorumPacket::with(PacketType::AckEpoch, 0, vec![0, 0, 0, 0]);
+    ack_epoch.encode(&mut hello);
+    socket.write_all(&hello).unwrap();
+    let mut reading = socket.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while matches!(reading.read(&mut buffer), Ok(n) if n > 0) {}
+    });
+    socket
+}
+
+fn acknowledge(socket: &mut TcpStream) {
+    let mut acks = Vec::new();
+    for epoch in 0..4i64 {
+        for n in 0..200 {
+            QuorumPacket::new(PacketType::Ack, epoch << 32 | n).encode(&mut acks);
+        }
+    }
+    for zxid in [i64::MAX, i64::MIN, -1] {
+        QuorumPacket::new(PacketType::Ack, zxid).encode(&mut acks);
+    }
+    let _ = socket.write_all(&acks);
+}
+
+#[test]
+fn who_acknowledges_everything_and_is_no_member_makes_no_quorum() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0);
+    let leader = ensemble.start_all(&[Kind::Ours; 3]);
+    let [port, _] = ports(&ensemble, leader);
+    let mut client = ZkClient::connect(ensemble.addr(leader), 20_000).unwrap();
+    let before = ensemble.process(leader).resident_kb();
+    let mut crowd: Vec<TcpStream> = (100..400).map(|id| false_follower(port, id)).collect();
+    let (other, third) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    ensemble.kill(third);
+    ensemble.pause(other);
+    let writing = std::thread::spawn(move || {
+        let request = CreateRequest {
+            path: "/x",
+            data: Some(b"x"),
+            acl: vec![Acl::OPEN],
+            flags: 0,
+        };
+        client.must(OpCode::Create, &request);
+    });
+    for _ in 0..10 {
+        crowd.iter_mut().take(150).for_each(acknowledge);
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!writing.is_finished(), "one of three has it");
+    }
+    ensemble.unpause(other);
+    writing.join().unwrap();
+    ensemble.start(third, Kind::Ours);
+    ensemble.wait_serving();
+    let grown = ensemble
+        .process(leader)
+        .resident_kb()
+        .saturating_sub(before);
+    assert!(grown < 100 << 10, "{grown} KiB more");
+    for id in ensemble.ids() {
+        assert!(!log_of(&ensemble, id).contains("panicked"));
+    }
+    drop(crowd);
+}
+
+/// A stranger says that it is a member, as nobody can tell: what it may break is itself.
+#[test]
+fn a_false_member_that_acknowledges_what_was_not_proposed_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0);
+    let leader = ensemble.start_all(&[Kind::Ours; 3]);
+    let [port, _] = ports(&ensemble, leader);
+    let other = leader % 3 + 1;
+    for _ in 0..20 {
+        acknowledge(&mut false_follower(port, other as i64));
+    }
+    // Requests and answers that no learner of this state sends, with garbage in them.
+    let mut random = Rng::new(seed());
+    for kind in 0..40 {
+        let Some(kind) = PacketType::from_number(kind) else {
+            continue;
+        };
+        let mut socket = false_follower(port, other as i64);
+        let mut bytes = Vec::new();
+        for _ in 0..50 {
+            let length = random.below(60);
+            let data = random.bytes(length);
+            QuorumPacket::with(kind, random.below(99) as i64, data).encode(&mut bytes);
+        }
+        let _ = socket.write_all(&bytes);
+    }
+    ensemble.wait_serving();
+    let mut client = ZkClient::connect(ensemble.addr(other), 20_000).unwrap();
+    let request = CreateRequest {
+        path: "/y",
+        data: Some(b"y"),
+        acl: vec![Acl::OPEN],
+        flags: 0,
+    };
+    client.must(OpCode::Create, &request);
+    ensemble.wait_level();
+    for id in ensemble.ids() {
+        assert!(!log_of(&ensemble, id).contains("panicked"));
+    }
 }

@@ -14,6 +14,9 @@ use crate::zab::io::Effect;
 
 use super::{Leader, Phase};
 
+/// Learners that stand in no configuration (Java takes any observer): as many are served.
+const STRANGERS: usize = 128;
+
 impl Leader {
     /// The first packet of a learner.
     pub(super) fn greeting(
@@ -36,6 +39,11 @@ impl Leader {
             self.abandon(reason, out);
             return Ok(());
         }
+        if !self.views.knows(server) && self.strangers() >= STRANGERS {
+            return Err(format!(
+                "server {server} stands in no configuration, and {STRANGERS} others like it are connected"
+            ));
+        }
         if let Some(older) = self.learners.older(server) {
             let reason = format!("server {server} has connected again");
             self.close(older, reason, out);
@@ -49,8 +57,21 @@ impl Leader {
         Ok(())
     }
 
-    /// A server has told which epoch it accepted last: the new one is later than all.
+    /// Learners that no configuration lists.
+    fn strangers(&self) -> usize {
+        let ids = self
+            .learners
+            .iter()
+            .filter_map(|(_, learner)| learner.server);
+        ids.filter(|id| !self.views.knows(*id)).count()
+    }
+
+    /// A server has told which epoch it accepted last: the new one is later than all. One that no
+    /// configuration lists has no say (it has in Java, and could use up all epochs).
     pub(super) fn connecting(&mut self, server: i64, accepted: i64, out: &mut Vec<Effect>) {
+        if server != self.start.me && !self.views.knows(server) {
+            return;
+        }
         self.epoch = self.epoch.max(accepted + 1);
         if self.epoch > MAX_EPOCH {
             let reason = format!("there is no epoch after {MAX_EPOCH}");

@@ -25,6 +25,13 @@ impl Views {
         self.active.is_quorum(ids) && self.pending().is_none_or(|view| view.is_quorum(ids))
     }
 
+    /// Whether one of them lists the server.
+    pub(super) fn knows(&self, id: i64) -> bool {
+        [&self.active, &self.last_seen]
+            .iter()
+            .any(|view| view.server(id).is_some())
+    }
+
     /// Java: `hasSid`.
     pub(super) fn votes_in_all(&self, id: i64) -> bool {
         self.active.is_voter(id) && self.pending().is_none_or(|view| view.is_voter(id))

@@ -6,7 +6,7 @@ use proto::quorum::{PacketType, QuorumPacket};
 
 use super::pump::{Role, World};
 use crate::store::epochs::Epoch;
-use crate::store::orders::DiskDone;
+use crate::store::orders::{DiskDone, DiskOrder};
 use crate::units::LinkId;
 use crate::zab::leader::Phase;
 use crate::zab::testing::{at, database, record, replay, view, zxid as z};
@@ -255,6 +255,33 @@ fn who_may_not_follow() {
         config_version: None,
     };
     assert!(refused(late.packet(FollowerInfo, 0x7fff_ffff)));
+}
+
+#[test]
+fn servers_of_no_configuration_use_up_neither_epochs_nor_places() {
+    let mut out = Vec::new();
+    let db = database(&[], 0);
+    let mut leader = Leader::new(Settings::DEFAULT, start(1, 3), at(0), &mut out);
+    let mut greet = |server: i64, epoch: i64, out: &mut Vec<Effect>| {
+        let who = LearnerInfo {
+            server: Some(server),
+            protocol: PROTOCOL_VERSION,
+            config_version: None,
+        };
+        let link = LinkId(server as u64);
+        leader.accepted(link, "10.0.0.9:4000".parse().unwrap(), at(0));
+        leader.packet(link, who.packet(ObserverInfo, epoch), &db, at(0), out);
+        let refused = |e: &Effect| matches!(e, Effect::Close { link: of } if *of == link);
+        out.iter().any(refused)
+    };
+    let taken = (1000..2000).filter(|id| !greet(*id, 0x7fff_0000, &mut out));
+    assert_eq!(taken.count(), 128);
+    assert!(!greet(2, 4, &mut out), "a member has its place");
+    let epoch = out.iter().find_map(|effect| match effect {
+        Effect::Disk(DiskOrder::WriteEpoch { value, .. }) => Some(*value),
+        _ => None,
+    });
+    assert_eq!(epoch, Some(5), "that of the members");
 }
 
 #[test]

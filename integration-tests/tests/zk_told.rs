@@ -127,6 +127,45 @@ fn a_quorum_that_is_missing_lost_or_back_is_told_and_zkserver_sh_tells_the_mode(
 }
 
 #[test]
+fn a_line_that_differs_is_told_on_both_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0);
+    ensemble.start(1, OURS);
+    // Server 2 was given another election port of server 3.
+    let config = ensemble.write(2);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let (number, right) = line_of(&ensemble, 2, "server.3=");
+    let (rest, port) = right.rsplit_once(':').unwrap();
+    let wrong = format!("{rest}:{}", port.parse::<u16>().unwrap() ^ 1);
+    std::fs::write(&config, text.replace(&right, &wrong)).unwrap();
+    let mut command = Command::new(binary("zk-server"));
+    command.arg(&config).current_dir(dir.path());
+    command.env_remove("SERVER_JVMFLAGS").env_remove("JVMFLAGS");
+    let server_log = ensemble.member_dir(2).join("server.log");
+    let _two = Process::spawn("member 2", command, &server_log);
+    for (id, here, there) in [(1, &right, &wrong), (2, &wrong, &right)] {
+        let other = 3 - id;
+        let line = wait_line(
+            &ensemble,
+            id,
+            &[&format!("The configuration of server {other} (127.0.0.1:")],
+        );
+        let differ = format!(
+            "zoo.cfg, line {number}: server.3={here}:participant here is server.3={there}:participant there"
+        );
+        assert!(line.contains(&differ), "{line}");
+    }
+    wait_line(&ensemble, 1, &["Serving clients in epoch"]);
+    for id in [1, 2] {
+        assert_eq!(
+            count(&ensemble, id, "The configuration of server"),
+            1,
+            "once"
+        );
+    }
+}
+
+#[test]
 fn a_quorum_port_that_is_taken_is_told_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let mut ensemble = Ensemble::local(dir.path(), 3, 0);

@@ -30,6 +30,8 @@ const LONGEST_PAUSE_US: u64 = 2_000_000;
 const TELL_AGAIN_US: u64 = 60_000_000;
 /// Two connections of one id from two addresses within this time: two servers, likely.
 const CLASH_US: u64 = 5_000_000;
+/// As many short connections in a row are no accident.
+const SHORT: u32 = 4;
 /// The id that observers without an id of their own come with.
 const ANY_OBSERVER: i64 = i64::MAX;
 
@@ -71,6 +73,9 @@ struct Peer {
     remote: Option<IpAddr>,
     /// when the connection was made
     since: u64,
+    /// connections in a row that it closed soon after they were made, and when that was told
+    short: u32,
+    short_told: Option<u64>,
     dialling: bool,
     /// there is a message that may not have got there
     wanted: bool,
@@ -292,6 +297,7 @@ impl Links {
             return;
         };
         peer.wire = None;
+        peer.ended(server, self.me, now, out);
         if !self.known.contains_key(&server) {
             self.peers.remove(&server);
         } else if peer.looking {
@@ -428,6 +434,19 @@ impl Peer {
         }
         self.failures = 0;
         self.back(server, out);
+    }
+
+    /// Two servers with one number take each other's connections: those they lose them to say why, and
+    /// they themselves would only see connections end.
+    fn ended(&mut self, server: i64, me: i64, now: Now, out: &mut Vec<Order>) {
+        let short = now.mono_us < self.since + CLASH_US;
+        self.short = if short { self.short + 1 } else { 0 };
+        if self.short >= SHORT && is_due(&mut self.short_told, now) {
+            out.push(Order::Warn(format!(
+                "Server {server} has closed {} connections in a row within seconds: see its log. It may have trouble of its own, or another server may have the number of this one, {me}: no two files myid may hold the same",
+                self.short
+            )));
+        }
     }
 
     fn back(&mut self, server: i64, out: &mut Vec<Order>) {

@@ -262,3 +262,29 @@ fn its_own_number_from_elsewhere_is_told_once_a_minute() {
     };
     assert!(told(1) && !told(2) && !told(60_000) && told(60_001));
 }
+
+#[test]
+fn connections_that_end_over_and_over_are_told_of() {
+    let mut links = links(2);
+    let mut out = Vec::new();
+    let mut round = |n: u64, ms| {
+        links.accepted(Wire(n), ip(3), from(3), at(ms), &mut out);
+        links.closed(Wire(n), at(ms + 100), &mut out);
+    };
+    for n in 1..=3 {
+        round(n, n * 1000);
+    }
+    // one that lasts
+    links.accepted(Wire(9), ip(3), from(3), at(5000), &mut out);
+    links.closed(Wire(9), at(11_000), &mut out);
+    let told = |out: &[Order]| {
+        let closed = |order: &&Order| matches!(order, Order::Warn(text) if text.contains("Server 3 has closed 4 connections in a row"));
+        out.iter().filter(closed).count()
+    };
+    assert_eq!(told(&out), 0);
+    for n in 10..=20 {
+        links.accepted(Wire(n), ip(3), from(3), at(10_000 + n * 1000), &mut out);
+        links.closed(Wire(n), at(10_100 + n * 1000), &mut out);
+    }
+    assert_eq!(told(&out), 1);
+}

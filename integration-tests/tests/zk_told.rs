@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use integration_tests::proc::{Finished, Port, Process, binary, repo_root, run, wait_until};
+use integration_tests::netns;
+use integration_tests::proc::{
+    Finished, Port, Process, binary, repo_root, run, skipped, wait_until,
+};
 use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig};
 use proto::zk::OpCode;
 use proto::zk::acl::Acl;
@@ -358,4 +361,38 @@ fn a_slow_disk_and_a_clock_that_jumps_are_told() {
             .count(),
         2
     );
+}
+
+/// The file myid was copied with the rest: two machines are server 2.
+#[test]
+fn a_number_that_two_machines_have_is_told_by_who_hears_both() {
+    if let Some(why) = netns::unavailable() {
+        return skipped(&why);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::on_hosts(dir.path(), 3, 0)
+        .unwrap()
+        .line("quorumListenOnAllIPs=true");
+    ensemble.start(1, OURS);
+    ensemble.start(2, OURS);
+    ensemble.wait_serving();
+    let config = ensemble.write(3);
+    std::fs::write(ensemble.member_dir(3).join("data/myid"), "2\n").unwrap();
+    let mut command = Command::new(binary("zk-server"));
+    command.arg(config).current_dir(ensemble.member_dir(3));
+    command.env_remove("SERVER_JVMFLAGS").env_remove("JVMFLAGS");
+    let command = ensemble.net().unwrap().on_host(3, &command);
+    let log = ensemble.member_dir(3).join("server.log");
+    let _copy = Process::spawn("member 3 as 2", command, &log);
+    let line = wait_line(&ensemble, 1, &["Two hosts say that they are server 2: "]);
+    for part in ["10.77.0.2", "10.77.0.3", "in its file myid"] {
+        assert!(line.contains(part), "{line}");
+    }
+    for id in [2, 3] {
+        wait_line(
+            &ensemble,
+            id,
+            &["connections in a row within seconds", "myid"],
+        );
+    }
 }

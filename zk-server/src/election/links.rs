@@ -30,6 +30,8 @@ const LONGEST_PAUSE_US: u64 = 2_000_000;
 const TELL_AGAIN_US: u64 = 60_000_000;
 /// Two connections of one id from two addresses within this time: two servers, likely.
 const CLASH_US: u64 = 5_000_000;
+/// Addresses of a server that are taken from itself: each costs a try.
+const SAID: usize = 8;
 /// As many short connections in a row are no accident.
 const SHORT: u32 = 4;
 /// The id that observers without an id of their own come with.
@@ -274,6 +276,7 @@ impl Links {
         self.clash(server, remote, &initial, now, out);
         let peer = self.peers.entry(server).or_default();
         peer.said = initial.addresses;
+        peer.said.truncate(SAID);
         if server > self.me || server < 0 {
             peer.reached(server, now, out);
             return self.keep(server, wire, remote, now, out);

@@ -288,3 +288,18 @@ fn connections_that_end_over_and_over_are_told_of() {
     }
     assert_eq!(told(&out), 1);
 }
+
+#[test]
+fn of_the_addresses_that_a_server_names_a_few_are_dialled() {
+    let mut links = links(3);
+    let many = InitialMessage {
+        server: 2,
+        addresses: (10..500).map(address).collect(),
+    };
+    let out = orders(|out| links.accepted(Wire(1), ip(2), many, at(0), out));
+    let dialled = out.iter().find_map(|order| match order {
+        Order::Dial { addresses, .. } => Some(addresses.len()),
+        _ => None,
+    });
+    assert_eq!(dialled, Some(9), "its own line and eight");
+}

@@ -59,10 +59,7 @@ impl Leader {
 
     /// Learners that no configuration lists.
     fn strangers(&self) -> usize {
-        let ids = self
-            .learners
-            .iter()
-            .filter_map(|(_, learner)| learner.server);
+        let ids = self.learners.values().filter_map(|learner| learner.server);
         ids.filter(|id| !self.views.knows(*id)).count()
     }
 

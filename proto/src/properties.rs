@@ -265,10 +265,58 @@ fn unescape(raw: &[u8]) -> Result<String, ()> {
     Ok(String::from_utf16_lossy(&units))
 }
 
+/// Java's `Long.decode`: decimal, `0x`, `#`, or octal after a 0, with a sign.
+pub fn decode_long(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (radix, digits) = if let Some(hex) = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+        .or_else(|| digits.strip_prefix('#'))
+    {
+        (16, hex)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        (8, &digits[1..])
+    } else {
+        (10, digits)
+    };
+    if digits.starts_with(['-', '+']) {
+        return None;
+    }
+    let value = i128::from_str_radix(digits, radix).ok()?;
+    i64::try_from(if negative { -value } else { value }).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_decode_as_java() {
+        for (text, value) in [
+            ("12", Some(12)),
+            ("-12", Some(-12)),
+            ("+7", Some(7)),
+            ("0x1f", Some(31)),
+            ("#1F", Some(31)),
+            ("-0x1", Some(-1)),
+            ("010", Some(8)),
+            ("0", Some(0)),
+            ("0x", None),
+            ("", None),
+            ("-", None),
+            ("--1", None),
+            ("4m", None),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+        ] {
+            assert_eq!(decode_long(text), value, "{text}");
+        }
+    }
 
     fn pairs(text: &str) -> Vec<(String, String, u32)> {
         let properties = Properties::parse("f", text.as_bytes()).unwrap();

@@ -66,10 +66,8 @@ impl Request {
     }
 
     pub fn read(packet: &QuorumPacket) -> Result<Self, PacketError> {
-        let data = packet.bytes();
-        let mut r = Reader::new(data);
-        let head = (|| Ok((r.i64()?, r.i32()?, r.i32()?)))();
-        let (session, cxid, op) = head.map_err(|error| packet.malformed(error))?;
+        let head = |r: &mut Reader<'_>| Ok((r.i64()?, r.i32()?, r.i32()?));
+        let (session, cxid, op) = packet.parse(packet.bytes(), head)?;
         let body = packet.data.as_ref().map(|data| data.slice(16..));
         Ok(Self {
             session,
@@ -96,14 +94,12 @@ impl Revalidate {
     }
 
     pub fn read(packet: &QuorumPacket) -> Result<Self, PacketError> {
-        let mut r = Reader::new(packet.bytes());
-        let read = (|| {
+        packet.parse(packet.bytes(), |r| {
             Ok(Self {
                 session: r.i64()?,
                 timeout_ms: r.i32()?,
             })
-        })();
-        read.map_err(|error| packet.malformed(error))
+        })
     }
 }
 
@@ -124,14 +120,12 @@ impl Revalidated {
     }
 
     pub fn read(packet: &QuorumPacket) -> Result<Self, PacketError> {
-        let mut r = Reader::new(packet.bytes());
-        let read = (|| {
+        packet.parse(packet.bytes(), |r| {
             Ok(Self {
                 session: r.i64()?,
-                valid: bool::read(&mut r)?,
+                valid: bool::read(r)?,
             })
-        })();
-        read.map_err(|error| packet.malformed(error))
+        })
     }
 }
 
@@ -156,14 +150,12 @@ impl Touch {
     /// All of a learner's ping. A last entry that is cut off is an error, as in Java.
     pub fn read(packet: &QuorumPacket) -> impl Iterator<Item = Result<Self, PacketError>> + '_ {
         packet.bytes().chunks(12).map(|entry| {
-            let mut r = Reader::new(entry);
-            let read = (|| {
+            packet.parse(entry, |r| {
                 Ok(Self {
                     session: r.i64()?,
                     timeout_ms: r.i32()?,
                 })
-            })();
-            read.map_err(|error| packet.malformed(error))
+            })
         })
     }
 }
@@ -177,8 +169,7 @@ impl QuorumPacket {
 
     /// Protocol version of a leader that sent `LeaderInfo`.
     pub fn leader_version(&self) -> Result<i32, PacketError> {
-        let read = Reader::new(self.bytes()).i32();
-        read.map_err(|error| self.malformed(error))
+        self.parse(self.bytes(), |r| r.i32())
     }
 
     /// A learner accepts an epoch. `current_epoch` is `None` when it had done so before, so that this
@@ -195,8 +186,7 @@ impl QuorumPacket {
     /// `currentEpoch` of a learner that sent `AckEpoch`; `None` when it has acknowledged this epoch
     /// before.
     pub fn acked_epoch(&self) -> Result<Option<i64>, PacketError> {
-        let epoch = Reader::new(self.bytes()).i32();
-        let epoch = epoch.map_err(|error| self.malformed(error))?;
+        let epoch = self.parse(self.bytes(), |r| r.i32())?;
         Ok((epoch != -1).then_some(i64::from(epoch)))
     }
 
@@ -214,8 +204,7 @@ impl QuorumPacket {
 
     /// Who should lead from here on, and behind it the transaction of an `InformAndActivate`.
     pub fn activation(&self) -> Result<(i64, Bytes), PacketError> {
-        let leader = Reader::new(self.bytes()).i64();
-        let leader = leader.map_err(|error| self.malformed(error))?;
+        let leader = self.parse(self.bytes(), |r| r.i64())?;
         let record = self.data.as_ref().map(|data| data.slice(8..));
         Ok((leader, record.unwrap_or_default()))
     }
@@ -225,11 +214,16 @@ impl QuorumPacket {
         self.data.as_deref().unwrap_or_default()
     }
 
-    fn malformed(&self, error: ReadError) -> PacketError {
-        PacketError::Malformed {
+    /// What `read` makes of `data`, which is this packet's or a part of it.
+    fn parse<'a, T>(
+        &self,
+        data: &'a [u8],
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, ReadError>,
+    ) -> Result<T, PacketError> {
+        read(&mut Reader::new(data)).map_err(|error| PacketError::Malformed {
             kind: self.kind,
             error,
-        }
+        })
     }
 }
 

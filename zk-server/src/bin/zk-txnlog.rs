@@ -12,7 +12,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use zk_server::store::toolkit::decode_long;
+use proto::properties::decode_long;
 use zk_server::store::toolkit::options::{Parsed, Spec, parse};
 use zk_server::store::toolkit::txnlog::{Repair, ToolError, chop, dump};
 use zk_server::store::{RealDisk, cut};

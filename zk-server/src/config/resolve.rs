@@ -1,7 +1,7 @@
 //! Lays zoo.cfg over the system properties as Java does, and reads typed values out of the result.
 //! A line `KEY=value` that zoo.cfg does not know becomes the property `zookeeper.KEY`.
 
-use proto::properties::{Place, Properties};
+use proto::properties::{Place, Properties, decode_long};
 
 use super::error::ConfigError;
 use super::flags::JvmFlags;
@@ -270,7 +270,7 @@ impl Resolved {
         let read = if keys::find(name).is_some_and(|key| key.place.in_cfg()) {
             value.text.parse().ok()
         } else {
-            decode(&value.text)
+            decode_long(&value.text)
         };
         read.unwrap_or_else(|| {
             self.warnings.push(format!(
@@ -337,58 +337,8 @@ fn strict_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// `Long.decode`: decimal, 0x or # hexadecimal, 0 octal, with a sign.
-fn decode(text: &str) -> Option<i64> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (radix, digits) = if let Some(hex) = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-        .or_else(|| digits.strip_prefix('#'))
-    {
-        (16, hex)
-    } else if digits.len() > 1 && digits.starts_with('0') {
-        (8, &digits[1..])
-    } else {
-        (10, digits)
-    };
-    if !digits.bytes().next()?.is_ascii_alphanumeric() {
-        return None;
-    }
-    let value = i128::from(u64::from_str_radix(digits, radix).ok()?);
-    i64::try_from(if negative { -value } else { value }).ok()
-}
-
 /// `server1` for `server`
 fn is_number_after(name: &str, word: &str) -> bool {
     name.strip_prefix(word)
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_decode_as_java() {
-        for (text, value) in [
-            ("12", Some(12)),
-            ("-12", Some(-12)),
-            ("+7", Some(7)),
-            ("0x10", Some(16)),
-            ("#ff", Some(255)),
-            ("010", Some(8)),
-            ("0", Some(0)),
-            ("", None),
-            ("-", None),
-            ("--1", None),
-            ("4m", None),
-            ("-9223372036854775808", Some(i64::MIN)),
-        ] {
-            assert_eq!(decode(text), value, "{text}");
-        }
-    }
 }

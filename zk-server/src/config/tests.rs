@@ -7,6 +7,8 @@ use proto::properties::Properties;
 
 use super::key::{Key, Kind, Status};
 use super::{Config, JvmFlags, Sources, keys};
+use crate::core::Settings;
+use crate::threads::prepare;
 
 const BASE: &str = "dataDir=/data\nclientPort=2181\n";
 
@@ -208,25 +210,77 @@ fn keys_are_unique_and_each_names_one_test() {
     }
 }
 
+/// A story is told with settings; that the key's value becomes one of them is shown here.
+#[test]
+fn keys_held_by_stories_reach_what_the_stories_are_about() {
+    let stories = tests_in(&[
+        "src/auth",
+        "src/core",
+        "src/session",
+        "src/store",
+        "src/tree",
+        "../integration-tests/tests/zk_store_crash.rs",
+    ]);
+    let given = |lines: &str| {
+        let config = with(lines).unwrap();
+        let settings = Settings {
+            seed: 0,
+            ..prepare::settings(&config)
+        };
+        let files = prepare::store_config(&config);
+        format!(
+            "{settings:?} {files:?} {:?}",
+            prepare::database_settings(&config)
+        )
+    };
+    let before = given("");
+    let told = |key: &&Key| stories.iter().any(|story| *story == key.test);
+    let keys: Vec<&Key> = effective().filter(told).collect();
+    assert!(keys.len() >= 25, "{}", keys.len());
+    for key in keys {
+        // What it only counts with.
+        let (with, value) = match key.name {
+            "ensembleAuthName" => (
+                "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider\n",
+                "ours".to_owned(),
+            ),
+            "enforce.auth.enabled" => ("enforce.auth.schemes=ip\n", "true".to_owned()),
+            "enforce.auth.schemes" => ("enforce.auth.enabled=true\n", "ip".to_owned()),
+            _ => ("", other_value(key)),
+        };
+        let without = match key.name {
+            "ensembleAuthName" => given(with),
+            _ => before.clone(),
+        };
+        let line = format!("{with}{}={value}\n", key.name);
+        assert_ne!(
+            given(&line),
+            without,
+            "{line} reaches neither core nor files"
+        );
+    }
+}
+
 /// Names of all functions marked `#[test]` of this crate and of the integration tests.
 fn test_functions() -> Vec<String> {
-    fn walk(dir: &Path, found: &mut Vec<String>) {
-        let Ok(entries) = std::fs::read_dir(dir) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|ext| ext == "rs") && !of_the_broker(&path) {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let mut after_mark = false;
-                for line in text.lines().map(str::trim) {
-                    if let Some(rest) = line.strip_prefix("fn ").filter(|_| after_mark) {
-                        found.extend(rest.split('(').next().map(str::to_owned));
-                    }
-                    after_mark = line == "#[test]" || after_mark && line.starts_with("#[");
+    tests_in(&["src", "tests", "../integration-tests/tests"])
+}
+
+/// Those below these folders, or in these files.
+fn tests_in(places: &[&str]) -> Vec<String> {
+    fn walk(path: &Path, found: &mut Vec<String>) {
+        if let Ok(entries) = std::fs::read_dir(path) {
+            for entry in entries.flatten() {
+                walk(&entry.path(), found);
+            }
+        } else if path.extension().is_some_and(|ext| ext == "rs") && !of_the_broker(path) {
+            let text = std::fs::read_to_string(path).unwrap();
+            let mut after_mark = false;
+            for line in text.lines().map(str::trim) {
+                if let Some(rest) = line.strip_prefix("fn ").filter(|_| after_mark) {
+                    found.extend(rest.split('(').next().map(str::to_owned));
                 }
+                after_mark = line == "#[test]" || after_mark && line.starts_with("#[");
             }
         }
     }
@@ -237,9 +291,9 @@ fn test_functions() -> Vec<String> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    walk(&root.join("src"), &mut found);
-    walk(&root.join("tests"), &mut found);
-    walk(&root.join("../integration-tests/tests"), &mut found);
+    for place in places {
+        walk(&root.join(place), &mut found);
+    }
     found
 }
 

@@ -16,6 +16,6 @@ pub mod ensemble;
 mod events;
 pub mod log;
 mod member;
-mod prepare;
+pub(crate) mod prepare;
 mod roll_call;
 pub mod start;

@@ -66,7 +66,7 @@ pub(super) fn restore(config: &Config) -> Result<Restored, StartError> {
     })
 }
 
-pub(super) fn database_settings(config: &Config) -> DatabaseSettings {
+pub(crate) fn database_settings(config: &Config) -> DatabaseSettings {
     DatabaseSettings {
         types: EphemeralTypes {
             extended: config.core.extended_types,
@@ -80,7 +80,7 @@ pub(super) fn database_settings(config: &Config) -> DatabaseSettings {
     }
 }
 
-fn store_config(config: &Config) -> StoreConfig {
+pub(crate) fn store_config(config: &Config) -> StoreConfig {
     let files = &config.files;
     StoreConfig {
         data_dir: config.data_dir.clone(),
@@ -101,7 +101,7 @@ fn store_config(config: &Config) -> StoreConfig {
     }
 }
 
-pub(super) fn settings(config: &Config) -> Settings {
+pub(crate) fn settings(config: &Config) -> Settings {
     let (core, limits, files) = (&config.core, &config.limits, &config.files);
     let (ensemble, member) = (&config.ensemble, config.members.distributed);
     let access = &config.access;

@@ -12,16 +12,7 @@ fn containers_and_ttl_nodes_go_when_their_time_is_over() {
         max_session_timeout_ms: 10_000_000,
         ..Settings::default()
     });
-    let conn = w.open();
-    w.send(conn, &[World::connect_frame(0, &[], 10_000_000, 0)]);
-    let mut c = Client {
-        conn,
-        session: 0,
-        password: vec![],
-        timeout: 0,
-        xid: 0,
-    };
-    w.take(conn);
+    let mut c = w.patient_client();
     for path in ["/c", "/unused"] {
         w.call(&mut c, OpCode::CreateContainer, &create_body(path, 4))
             .ok()
@@ -72,18 +63,14 @@ fn quotas_are_counted_and_hard_ones_enforced() {
         .unwrap();
     w.create(&mut c, "/q/a", 0).unwrap();
     w.create(&mut c, "/q/b", 0).unwrap();
-    let stats = w
-        .get(&mut c, "/zookeeper/quota/q/zookeeper_stats", false)
-        .unwrap()
-        .0;
-    assert_eq!(stats, b"count=3,bytes=12");
+    let figures = |w: &mut World, c: &mut Client| {
+        let stats = w.get(c, "/zookeeper/quota/q/zookeeper_stats", false);
+        stats.unwrap().0
+    };
+    assert_eq!(figures(&mut w, &mut c), b"count=3,bytes=12");
     assert_eq!(w.create(&mut c, "/q/c", 0), Err(ErrorCode::QuotaExceeded));
     w.delete(&mut c, "/q/a", -1).unwrap();
-    let stats = w
-        .get(&mut c, "/zookeeper/quota/q/zookeeper_stats", false)
-        .unwrap()
-        .0;
-    assert_eq!(stats, b"count=2,bytes=8");
+    assert_eq!(figures(&mut w, &mut c), b"count=2,bytes=8");
     w.check_log();
 }
 
@@ -98,32 +85,33 @@ fn refusals() {
         flags: 5,
         ttl: 1,
     };
-    let call = |w: &mut World, c: &mut Client, op, body: &[u8]| w.call(c, op, body).ok();
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::CreateTtl, &ttl.to_vec()),
-        Err(ErrorCode::Unimplemented)
-    );
     let reconfig = ReconfigRequest::default().to_vec();
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::Reconfig, &reconfig),
-        Err(ErrorCode::ReconfigDisabled)
-    );
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::Create, &create_body("/a/", 0)),
-        Err(ErrorCode::NoNode)
-    );
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::Create, &create_body("/a", 9)),
-        Err(ErrorCode::BadArguments)
-    );
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::Create, b"\0\0\0\x02/"),
-        Err(ErrorCode::MarshallingError)
-    );
-    assert_eq!(
-        call(&mut w, &mut c, OpCode::GetData, b"\x7f\xff\xff\xff"),
-        Err(ErrorCode::MarshallingError)
-    );
+    for (op, body, error) in [
+        (OpCode::CreateTtl, ttl.to_vec(), ErrorCode::Unimplemented),
+        (OpCode::Reconfig, reconfig, ErrorCode::ReconfigDisabled),
+        (OpCode::Create, create_body("/a/", 0), ErrorCode::NoNode),
+        (
+            OpCode::Create,
+            create_body("/a", 9),
+            ErrorCode::BadArguments,
+        ),
+        (
+            OpCode::Create,
+            b"\0\0\0\x02/".to_vec(),
+            ErrorCode::MarshallingError,
+        ),
+        (
+            OpCode::GetData,
+            b"\x7f\xff\xff\xff".to_vec(),
+            ErrorCode::MarshallingError,
+        ),
+    ] {
+        assert_eq!(
+            w.call(&mut c, op, &body).ok(),
+            Err(error),
+            "{op:?} {body:?}"
+        );
+    }
     let huge = vec![0; Settings::default().max_buffer];
     assert_eq!(
         w.set(&mut c, "/zookeeper", &huge, -1),
@@ -179,9 +167,7 @@ fn the_throttle_holds_writes_back_in_order() {
     });
     let mut c = w.client();
     w.auto_sync = false;
-    let frames: Vec<_> = (0..6)
-        .map(|i| c.frame(OpCode::Create, &create_body(&format!("/n{i}"), 0)))
-        .collect();
+    let frames = c.creates(6);
     w.send(c.conn, &frames);
     assert_eq!(w.server.outstanding_proposals(), 2);
     assert_eq!(w.server.outstanding_requests(), 6);
@@ -320,16 +306,7 @@ fn left_after(settings: Settings, seconds: &[u64]) -> Vec<usize> {
         max_session_timeout_ms: 10_000_000,
         ..settings
     });
-    let conn = w.open();
-    w.send(conn, &[World::connect_frame(0, &[], 10_000_000, 0)]);
-    w.take(conn);
-    let mut c = Client {
-        conn,
-        session: 0,
-        password: vec![],
-        timeout: 0,
-        xid: 0,
-    };
+    let mut c = w.patient_client();
     for i in 0..30 {
         let path = format!("/used{i}");
         let create = create_body(&path, 4);
@@ -395,9 +372,7 @@ fn what_waited_for_the_throttle_is_answered_with_throttled_op() {
     });
     let mut c = w.client();
     w.auto_sync = false;
-    let frames: Vec<_> = (0..3)
-        .map(|i| c.frame(OpCode::Create, &create_body(&format!("/n{i}"), 0)))
-        .collect();
+    let frames = c.creates(3);
     w.send(c.conn, &frames);
     w.pass(600);
     w.sync();

@@ -9,6 +9,7 @@ mod read_only;
 mod reconfig;
 mod schedules;
 mod sessions;
+mod travels;
 mod wandering;
 mod watching;
 mod writes;
@@ -190,9 +191,19 @@ impl World {
         self.client_with(0, &[0; 16]).expect("a new session")
     }
 
+    /// One whose session outlives all that a story lets pass.
+    fn patient_client(&mut self) -> Client {
+        let client = self.connected(0, &[0; 16], 10_000_000);
+        client.expect("a new session")
+    }
+
     fn client_with(&mut self, session: i64, password: &[u8]) -> Option<Client> {
+        self.connected(session, password, 10_000)
+    }
+
+    fn connected(&mut self, session: i64, password: &[u8], timeout: i32) -> Option<Client> {
         let conn = self.open();
-        let frame = Self::connect_frame(session, password, 10_000, 0);
+        let frame = Self::connect_frame(session, password, timeout, 0);
         self.send(conn, &[frame]);
         let got = self.take(conn);
         let response = ConnectResponse::from_bytes(&got[0]).unwrap();
@@ -301,6 +312,14 @@ impl World {
 }
 
 impl Client {
+    /// Requests to create `/n0`, `/n1` and so on.
+    fn creates(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let bodies = (0..count).map(|i| create_body(&format!("/n{i}"), 0));
+        bodies
+            .map(|body| self.frame(OpCode::Create, &body))
+            .collect()
+    }
+
     fn frame(&mut self, op: OpCode, body: &[u8]) -> Vec<u8> {
         self.xid += 1;
         frame(self.xid, op.code(), body)

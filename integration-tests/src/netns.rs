@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::proc::behind;
+
 /// All namespaces of all tests begin so; the number of the process follows.
 const PREFIX: &str = "zktest";
 
@@ -187,21 +189,6 @@ fn remove_stale() {
             let _ = ip(&["netns", "del", &name]);
         }
     }
-}
-
-/// `wrapper`, which starts what follows it, with a command, its folder and its variables.
-fn behind(mut wrapper: Command, command: &Command) -> Command {
-    wrapper.arg(command.get_program()).args(command.get_args());
-    if let Some(dir) = command.get_current_dir() {
-        wrapper.current_dir(dir);
-    }
-    for (key, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapper.env(key, value),
-            None => wrapper.env_remove(key),
-        };
-    }
-    wrapper
 }
 
 fn ip<S: AsRef<OsStr>>(args: &[S]) -> Result<(), String> {

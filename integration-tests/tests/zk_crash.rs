@@ -16,7 +16,7 @@ use integration_tests::java_or_skip;
 use integration_tests::proc::run;
 use integration_tests::rng::{Rng, seed};
 use integration_tests::zk::oracle::{Acls, Request, SUPER_DIGEST};
-use integration_tests::zk::{ZkClient, ZkConfig, ZkServer};
+use integration_tests::zk::{ZkClient, ZkConfig, ZkServer, change};
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::request::PathWatchRequest;
@@ -42,35 +42,18 @@ fn config(dir: &Path) -> ZkConfig {
         )
 }
 
-/// The k-th change of a writer: all of it happens, or nothing.
-fn change(writer: usize, k: u64) -> Request {
-    let home = format!("/crash{writer}");
-    let mut parts = vec![
-        Request::set(&home, Some(k.to_string().as_bytes()), -1),
-        Request::create(
-            OpCode::Create,
-            &format!("{home}/n{k}"),
-            Some(&[b'x'; 100]),
-            Acls::Open,
-            0,
-        ),
-    ];
-    if k > KEPT {
-        parts.push(Request::delete(&format!("{home}/n{}", k - KEPT), -1));
-    }
-    Request::multi(OpCode::Multi, &parts)
-}
-
 /// Writes until the server dies; gives the number of the last change that was acknowledged.
 fn write_on(addr: SocketAddr, writer: usize, from: u64) -> u64 {
     let (mut sent, mut acknowledged) = (from, from);
+    let home = format!("/crash{writer}");
     let Ok(mut client) = ZkClient::connect(addr, SESSION_MS) else {
         return acknowledged;
     };
     loop {
         while sent < acknowledged + WINDOW {
             sent += 1;
-            client.send(OpCode::Multi, &change(writer, sent).body);
+            let change = change(&home, sent, KEPT, Some(&[b'x'; 100]));
+            client.send(OpCode::Multi, &change.body);
         }
         match client.receive() {
             Ok((err, _)) => {

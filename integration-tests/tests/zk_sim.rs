@@ -11,8 +11,8 @@ use std::convert::Infallible;
 use integration_tests::disk::SimDisk;
 use integration_tests::rng::{Rng, seed};
 use integration_tests::sim::{Power, SimConn, ZkWorld};
-use integration_tests::zk::frame;
 use integration_tests::zk::oracle::{Acls, Request};
+use integration_tests::zk::{change, frame};
 use proto::buf::Reader;
 use proto::jute::Jute;
 use proto::zk::OpCode;
@@ -63,20 +63,6 @@ fn call(world: &mut ZkWorld, conn: SimConn, request: &Request) -> Result<(i32, V
     Ok((header.err, r.rest().to_vec()))
 }
 
-/// The k-th change of a writer, whole or not at all.
-fn change(writer: usize, k: u64) -> Request {
-    let home = format!("/w{writer}");
-    let text = k.to_string();
-    let mut parts = vec![
-        Request::set(&home, Some(text.as_bytes()), -1),
-        Request::create(OpCode::Create, &format!("{home}/n{k}"), None, Acls::Open, 0),
-    ];
-    if k > KEPT {
-        parts.push(Request::delete(&format!("{home}/n{}", k - KEPT), -1));
-    }
-    Request::multi(OpCode::Multi, &parts)
-}
-
 /// What each writer has sent, and what was acknowledged.
 #[derive(Default, Clone, Copy)]
 struct Writer {
@@ -102,7 +88,7 @@ fn live(
         let i = rng.below(WRITERS);
         if writers[i].sent < writers[i].acknowledged + 8 && rng.chance(70) {
             writers[i].sent += 1;
-            let request = change(i, writers[i].sent);
+            let request = change(&format!("/w{i}"), writers[i].sent, KEPT, None);
             world.send(conns[i], &frame(1, request.op, &request.body));
         }
         for _ in 0..rng.below(4) {

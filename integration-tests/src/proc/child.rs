@@ -115,6 +115,21 @@ impl Drop for Process {
     }
 }
 
+/// `wrapper`, which starts what follows it, with a command, its folder and its variables.
+pub fn behind(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        wrapper.current_dir(dir);
+    }
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(key, value),
+            None => wrapper.env_remove(key),
+        };
+    }
+    wrapper
+}
+
 /// What a finished program left.
 #[derive(Debug, Clone)]
 pub struct Finished {

@@ -8,7 +8,7 @@ mod stranger;
 mod wait;
 
 pub use binaries::{binary, repo_root, target_dir};
-pub use child::{Finished, Process, run};
+pub use child::{Finished, Process, behind, run};
 pub use port::Port;
 pub use skip::skipped;
 pub use stranger::{Strangers, exchange};

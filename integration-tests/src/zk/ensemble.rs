@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use super::server::ask;
+use super::cfg::{self, key};
+use super::server::{ask, java_command, our_command};
 use crate::netns::Net;
 use crate::peers::Java;
-use crate::proc::{Port, Process, binary, wait_until};
+use crate::proc::{Port, Process, wait_until};
 
 /// Whose server runs in a member's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,17 +210,8 @@ impl Ensemble {
             lines.push(format!("server.{id}={host}:{quorum}:{election}{role}"));
         }
         let alone = self.own_lines.get(&id).into_iter().flatten();
-        for line in self.lines.iter().chain(alone) {
-            lines.retain(|known| key(known) != key(line));
-            if line.contains('=') {
-                lines.push(line.clone());
-            }
-        }
-        lines.push(String::new());
-        std::fs::create_dir_all(dir.join("data")).expect("the data folder can be made");
+        let path = cfg::write(&dir, lines, self.lines.iter().chain(alone));
         std::fs::write(dir.join("data/myid"), format!("{id}\n")).expect("myid can be written");
-        let path = dir.join("zoo.cfg");
-        std::fs::write(&path, lines.join("\n")).expect("zoo.cfg can be written");
         path
     }
 
@@ -263,21 +254,13 @@ impl Ensemble {
         let config = self.member_dir(id).join("zoo.cfg");
         let dir = self.member_dir(id);
         let mut command = match kind {
-            Kind::Ours => {
-                let mut command = Command::new(binary("zk-server"));
-                command
-                    .env_remove("JVMFLAGS")
-                    .env("SERVER_JVMFLAGS", self.properties.join(" "));
-                command
-            }
+            Kind::Ours => our_command(&self.properties),
             Kind::Java(version) => {
                 let java = self.java.expect("a Java machine for a Java member");
-                let options = self.java_options.iter().chain(&self.properties);
-                let options: Vec<&str> = options.map(String::as_str).collect();
-                java.command(
-                    &format!("zookeeper-{version}"),
-                    &options,
-                    "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+                java_command(
+                    java,
+                    version,
+                    self.java_options.iter().chain(&self.properties),
                 )
             }
         };
@@ -409,10 +392,6 @@ impl Ensemble {
             zxids[0].is_some() && zxids.iter().all(|zxid| *zxid == zxids[0])
         });
     }
-}
-
-fn key(line: &str) -> Option<&str> {
-    line.split('=').next()
 }
 
 /// An address as it stands before a colon.

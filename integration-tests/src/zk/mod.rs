@@ -1,6 +1,8 @@
 //! ZooKeeper under test: one configuration that ours and Apache's servers start from, a raw
 //! client that sees every byte, and the oracle that compares two servers.
 
+mod cfg;
+mod change;
 mod client;
 mod ensemble;
 mod http;
@@ -11,6 +13,7 @@ mod raw;
 mod server;
 mod watcher;
 
+pub use change::change;
 pub use client::{Gone, Ticket, ZkClient, Znode};
 pub use ensemble::{Ensemble, Kind};
 pub use http::{HttpAnswer, http_get, http_post};

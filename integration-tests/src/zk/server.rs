@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::cfg;
 use crate::peers::Java;
 use crate::proc::{LIMIT, Port, Process, binary, wait_until};
 
@@ -62,7 +63,7 @@ impl ZkConfig {
 
     /// Writes `zoo.cfg` and gives its path.
     pub fn write(&self) -> PathBuf {
-        let mut lines = vec![
+        let lines = vec![
             format!("dataDir={}", self.data_dir().display()),
             format!("clientPort={}", self.port.number()),
             "clientPortAddress=127.0.0.1".to_owned(),
@@ -71,27 +72,13 @@ impl ZkConfig {
             "admin.enableServer=false".to_owned(),
             "4lw.commands.whitelist=*".to_owned(),
         ];
-        for line in &self.lines {
-            let key = |l: &str| l.split('=').next().map(str::to_owned);
-            lines.retain(|known| key(known) != key(line));
-            lines.push(line.clone());
-        }
-        lines.push(String::new());
-        std::fs::create_dir_all(self.data_dir()).expect("the data folder can be made");
-        let path = self.dir.join("zoo.cfg");
-        std::fs::write(&path, lines.join("\n")).expect("zoo.cfg can be written");
-        path
+        cfg::write(&self.dir, lines, self.lines.iter())
     }
 
     /// Starts Apache's server of that version (`3.9.5`) and waits until it serves.
     #[track_caller]
     pub fn start_java(&self, java: Java, version: &str) -> ZkServer {
-        let options: Vec<&str> = self.properties.iter().map(String::as_str).collect();
-        let mut command = java.command(
-            &format!("zookeeper-{version}"),
-            &options,
-            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-        );
+        let mut command = java_command(java, version, self.properties.iter());
         command.arg(self.write()).current_dir(&self.dir);
         self.serve(&format!("Java ZooKeeper {version}"), command)
     }
@@ -99,12 +86,8 @@ impl ZkConfig {
     /// Starts our `zk-server` and waits until it serves.
     #[track_caller]
     pub fn start_ours(&self) -> ZkServer {
-        let mut command = Command::new(binary("zk-server"));
-        command
-            .arg(self.write())
-            .current_dir(&self.dir)
-            .env_remove("JVMFLAGS")
-            .env("SERVER_JVMFLAGS", self.properties.join(" "));
+        let mut command = our_command(&self.properties);
+        command.arg(self.write()).current_dir(&self.dir);
         self.serve("zk-server", command)
     }
 
@@ -120,6 +103,29 @@ impl ZkConfig {
         });
         ZkServer { process, addr }
     }
+}
+
+/// Our server with these `-D` flags.
+pub(super) fn our_command(properties: &[String]) -> Command {
+    let mut command = Command::new(binary("zk-server"));
+    command
+        .env_remove("JVMFLAGS")
+        .env("SERVER_JVMFLAGS", properties.join(" "));
+    command
+}
+
+/// Apache's server of that version with these options.
+pub(super) fn java_command<'a>(
+    java: Java,
+    version: &str,
+    options: impl Iterator<Item = &'a String>,
+) -> Command {
+    let options: Vec<&str> = options.map(String::as_str).collect();
+    java.command(
+        &format!("zookeeper-{version}"),
+        &options,
+        "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+    )
 }
 
 /// A running server, ours or Java's.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration_tests::peers::{Java, broker_count};
-use integration_tests::proc::{Finished, Port, Process, binary, repo_root, run, wait_until};
+use integration_tests::proc::{
+    Finished, Port, Process, behind, binary, repo_root, run, wait_until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -265,21 +267,9 @@ impl Lab {
 /// The same command, which `^C` ends: who runs tests in the background has it ignored, and programs
 /// inherit that.
 fn interruptible(command: &Command) -> Command {
-    let mut wrapped = Command::new("env");
-    wrapped
-        .arg("--default-signal=INT")
-        .arg(command.get_program())
-        .args(command.get_args());
-    if let Some(dir) = command.get_current_dir() {
-        wrapped.current_dir(dir);
-    }
-    for (key, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(key, value),
-            None => wrapped.env_remove(key),
-        };
-    }
-    wrapped
+    let mut wrapper = Command::new("env");
+    wrapper.arg("--default-signal=INT");
+    behind(wrapper, command)
 }
 
 impl Drop for Lab {

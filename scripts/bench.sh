@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Ours and Apache's servers side by side:
 #
-#   scripts/bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S] [--dir FOLDER]
+#   scripts/bench.sh [--loads zookeeper,ensemble,kafka] [--rounds N] [--seconds S] [--only TEXT] [--dir FOLDER]
 #
 # Prints a table of ratios and puts it into integration-tests/benchmarks.md. Needs a JDK and Maven, as the tests do.
 set -euo pipefail
 case ${1:-} in
   -h | --help)
-    echo "usage: bench.sh [--loads zookeeper,kafka] [--rounds N] [--seconds S] [--dir FOLDER]"
+    echo "usage: bench.sh [--loads zookeeper,ensemble,kafka] [--rounds N] [--seconds S] [--only TEXT] [--dir FOLDER]"
     exit 0
     ;;
 esac

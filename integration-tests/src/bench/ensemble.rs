@@ -7,31 +7,32 @@
     reason = "a benchmark reads clocks and tells how far it is"
 )]
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use proto::jute::Jute;
 use proto::zk::OpCode;
-use proto::zk::request::{ConnectRequest, PathWatchRequest};
 
-use super::round::{Inbox, Round, Until};
+use super::measure::{DiskProbe, settle};
+use super::round::{Round, Until};
 use super::table::{Comparison, Table, Target};
 use super::zk_load::{ZkLoad, ZkOp};
-use super::{Plan, process};
+use super::{Plan, process, storm};
 use crate::peers;
 use crate::zk::oracle::{Acls, Request};
-use crate::zk::{Ensemble, Kind, ZkClient, frame, plain_connect};
+use crate::zk::{Ensemble, Kind, ZkClient};
 
 const JAVA: Kind = Kind::Java("3.9.5");
-const SERVERS: usize = 3;
-const SESSION_MS: i32 = 40_000;
-const WATCHERS: usize = 10_000;
+pub(super) const SERVERS: usize = 3;
+pub(super) const SESSION_MS: i32 = 40_000;
 const ZNODES: usize = 1_000_000;
 /// Creations kept under way while the znodes are made.
 const WINDOW: usize = 1000;
+/// What the elections write.
+const ELECTED: &str = "/elected";
+const KILLED: &str = "leader killed, tickTime=2000";
 
 /// All rounds; the table is printed as it grows.
 pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
@@ -39,10 +40,11 @@ pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
     let dir = dir.join("ensemble");
     let mut ours = start(&dir.join("ours"), Kind::Ours)?;
     let mut java = start(&dir.join("java"), JAVA)?;
-    operations(plan, &ours, &java, &mut table)?;
-    watches(&ours, &java, &mut table)?;
+    // First: what a session takes shows in a process that has no free memory of its own.
+    storm::run(plan, &ours, &java, &mut table)?;
+    operations(plan, &dir, &ours, &java, &mut table)?;
     elections(plan, &mut ours, &mut java, &mut table)?;
-    znodes(&mut ours, &mut java, &mut table)?;
+    znodes(plan, &mut ours, &mut java, &mut table)?;
     Ok(table)
 }
 
@@ -53,6 +55,8 @@ fn start(dir: &Path, kind: Kind) -> Result<Ensemble> {
         .line("tickTime=2000")
         .line("initLimit=30")
         .line("syncLimit=10")
+        // Apache's own default: tests make it small.
+        .line("preAllocSize=65536")
         .line("maxSessionTimeout=120000");
     // What Apache's scripts give the Java machine, and its own choice of the rest.
     for option in [
@@ -67,7 +71,7 @@ fn start(dir: &Path, kind: Kind) -> Result<Ensemble> {
     Ok(ensemble)
 }
 
-fn cpu(ensemble: &Ensemble) -> Result<Duration> {
+pub(super) fn cpu(ensemble: &Ensemble) -> Result<Duration> {
     let times = ensemble.running();
     let times = times
         .iter()
@@ -101,6 +105,7 @@ impl<'a> Loads<'a> {
     }
 
     fn run(&mut self, op: ZkOp, window: usize, until: Until) -> Result<Round> {
+        self.settle()?;
         let before = cpu(self.ensemble)?;
         let rounds: Vec<Result<Round>> = std::thread::scope(|scope| {
             let running: Vec<_> = self
@@ -121,12 +126,43 @@ impl<'a> Loads<'a> {
             whole.latencies.extend(round.latencies);
         }
         whole.latencies.sort_unstable();
+        self.settle()?;
         whole.cpu = cpu(self.ensemble)? - before;
         Ok(whole)
     }
+
+    /// What a round leaves behind (snapshots, collections of garbage) is part of its cost.
+    fn settle(&self) -> Result<()> {
+        let pid = |id| self.ensemble.process(id).pid();
+        self.ensemble
+            .running()
+            .into_iter()
+            .try_for_each(|id| settle(pid(id)))
+    }
 }
 
-fn operations(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) -> Result<()> {
+const LOADS: [(ZkOp, &str); 4] = [
+    (ZkOp::Set, "set"),
+    (ZkOp::Get, "get"),
+    (ZkOp::Mix, "70/30 mix"),
+    (ZkOp::Create, "create"),
+];
+const WINDOWS: [usize; 3] = [1, 64, 1024];
+
+fn operations(
+    plan: &Plan,
+    dir: &Path,
+    ours: &Ensemble,
+    java: &Ensemble,
+    table: &mut Table,
+) -> Result<()> {
+    let name = |name: &str, window: usize| format!("{name}, {window} in flight");
+    let mut loads = LOADS
+        .iter()
+        .flat_map(|(_, load)| WINDOWS.map(|window| name(load, window)));
+    if !loads.any(|load| plan.wants(&load)) {
+        return Ok(());
+    }
     let (mut ours, mut java) = (Loads::prepare(ours)?, Loads::prepare(java)?);
     for (op, seconds) in [(ZkOp::Get, 4), (ZkOp::Set, 6), (ZkOp::Create, 2)] {
         for loads in [&mut java, &mut ours] {
@@ -134,19 +170,22 @@ fn operations(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) 
             loads.run(op, 64, until).context("warm-up")?;
         }
     }
-    for (op, name) in [
-        (ZkOp::Set, "set"),
-        (ZkOp::Get, "get"),
-        (ZkOp::Mix, "70/30 mix"),
-        (ZkOp::Create, "create"),
-    ] {
-        for window in [1, 64, 1024] {
+    let mut disk = DiskProbe::new(dir)?;
+    for (op, load) in LOADS {
+        for window in WINDOWS {
             let mut c = Comparison {
-                name: format!("{name}, {window} in flight"),
+                name: name(load, window),
                 pairs: Vec::new(),
-                disk_us: Vec::new(),
+                floor_us: Vec::new(),
             };
+            if !plan.wants(&c.name) {
+                continue;
+            }
             for _ in 0..plan.rounds {
+                let floor = match op {
+                    ZkOp::Get => 0.0,
+                    _ => disk.p99_us(Duration::from_millis(500))?,
+                };
                 let java = java.run(op, window, Until::Time(plan.time))?;
                 // As many requests of each connection as Apache's had on average.
                 let each = java.operations / SERVERS as u64;
@@ -155,123 +194,17 @@ fn operations(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) 
                     _ => Until::Count(each),
                 };
                 c.pairs.push((ours.run(op, window, until)?, java));
-                c.disk_us.push(0.0);
+                c.floor_us.push(floor);
             }
             let cpu = Round::cpu_us_per_operation;
             table.row(&c, "CPU us/op, all servers", Target::Ratio(0.125), cpu);
             table.latencies(&c, Target::None, Target::Ratio(0.25));
+            if op != ZkOp::Get {
+                table.floor_share(&c, "fdatasync's p99 as a share of it");
+            }
         }
     }
     Ok(())
-}
-
-/// Sessions on one server, each with a watch on one znode, until all are told of its change.
-fn watches(ours: &Ensemble, java: &Ensemble, table: &mut Table) -> Result<()> {
-    let (a, b) = (storm(ours)?, storm(java)?);
-    let load = format!("{WATCHERS} sessions with a watch");
-    for (figure, a, b, target) in [
-        ("ms until all are told", a.told_ms, b.told_ms, Target::None),
-        (
-            "bytes per session, that server",
-            a.per_session,
-            b.per_session,
-            Target::Ours(2048.0),
-        ),
-        (
-            "bytes per watch, that server",
-            a.per_watch,
-            b.per_watch,
-            Target::Ours(100.0),
-        ),
-    ] {
-        table.plain(&load, figure, (a, b, a / b), target);
-    }
-    Ok(())
-}
-
-struct Storm {
-    told_ms: f64,
-    per_session: f64,
-    per_watch: f64,
-}
-
-fn storm(ensemble: &Ensemble) -> Result<Storm> {
-    let id = ensemble.leader().context("no leader")? % SERVERS + 1;
-    let (addr, pid) = (ensemble.addr(id), ensemble.process(id).pid());
-    let mut writer = ZkClient::connect(addr, SESSION_MS).map_err(|_| Refused)?;
-    let made = Request::create(OpCode::Create, "/storm", Some(b"0"), Acls::Open, 0);
-    writer
-        .call(OpCode::Create, &made.body)
-        .map_err(|_| Refused)?;
-    let resident = || -> Result<f64> { Ok(process::resident_kib(pid)? as f64 * 1024.0) };
-    let empty = resident()?;
-    let mut watchers = Vec::with_capacity(WATCHERS);
-    for _ in 0..WATCHERS {
-        watchers.push(Watcher::connect(addr)?);
-    }
-    let connected = resident()?;
-    for watcher in &mut watchers {
-        watcher.watch()?;
-    }
-    let watching = resident()?;
-    let begun = Instant::now();
-    let set = Request::set("/storm", Some(b"1"), -1);
-    writer.send(OpCode::SetData, &set.body);
-    for watcher in &mut watchers {
-        watcher.inbox.fill(&mut watcher.stream)?;
-        watcher.inbox.next().context("an event")?;
-    }
-    let told_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let each = |more: f64| more.max(0.0) / WATCHERS as f64;
-    Ok(Storm {
-        told_ms,
-        per_session: each(connected - empty),
-        per_watch: each(watching - connected),
-    })
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the server refused the session")]
-struct Refused;
-
-struct Watcher {
-    stream: TcpStream,
-    inbox: Inbox,
-}
-
-impl Watcher {
-    fn connect(addr: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(addr)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        let mut watcher = Self {
-            stream,
-            inbox: Inbox::default(),
-        };
-        let connect = plain_connect(&ConnectRequest {
-            timeout: 120_000,
-            password: Some(&[0; 16]),
-            ..ConnectRequest::default()
-        });
-        watcher.ask(&connect)?;
-        Ok(watcher)
-    }
-
-    fn watch(&mut self) -> Result<()> {
-        let request = PathWatchRequest {
-            path: "/storm",
-            watch: true,
-        };
-        self.ask(&frame(1, OpCode::GetData.code(), &request.to_vec()))
-    }
-
-    fn ask(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes)?;
-        self.inbox.fill(&mut self.stream)?;
-        self.inbox.next().context("no answer")?;
-        // Ten thousand of them: the load generator's memory counts too.
-        self.inbox = Inbox::default();
-        Ok(())
-    }
 }
 
 /// From kill -9 of the leader to the first write that a survivor acknowledges.
@@ -281,6 +214,16 @@ fn elections(
     java: &mut Ensemble,
     table: &mut Table,
 ) -> Result<()> {
+    if !plan.wants(KILLED) {
+        return Ok(());
+    }
+    for ensemble in [&*ours, &*java] {
+        let mut client = ZkClient::connect(ensemble.addr(1), SESSION_MS).map_err(|_| Refused)?;
+        let made = Request::create(OpCode::Create, ELECTED, Some(b"0"), Acls::Open, 0);
+        client
+            .call(OpCode::Create, &made.body)
+            .map_err(|_| Refused)?;
+    }
     let mut pairs = Vec::new();
     for _ in 0..plan.rounds {
         pairs.push((election(ours, Kind::Ours)?, election(java, JAVA)?));
@@ -292,10 +235,9 @@ fn elections(
     let a = median(pairs.iter().map(|&(a, _)| a).collect());
     let b = median(pairs.iter().map(|&(_, b)| b).collect());
     let ratio = median(pairs.iter().map(|&(a, b)| a / b).collect());
-    let load = "leader killed, tickTime=2000";
     let figure = "ms to the first write";
-    table.plain(load, figure, (a, b, ratio), Target::Ratio(0.5));
-    table.plain(load, figure, (a, b, ratio), Target::Ours(500.0));
+    table.plain(KILLED, figure, (a, b, ratio), Target::Ratio(0.5));
+    table.plain(KILLED, figure, (a, b, ratio), Target::Ours(500.0));
     Ok(())
 }
 
@@ -310,7 +252,7 @@ fn election(ensemble: &mut Ensemble, kind: Kind) -> Result<f64> {
     let begun = Instant::now();
     let limit = Duration::from_secs(1);
     let ticket = crate::zk::Ticket::default();
-    let set = Request::set("/storm", Some(b"2"), -1);
+    let set = Request::set(ELECTED, Some(b"2"), -1);
     let mut turn = 0;
     let ms = loop {
         turn += 1;
@@ -331,7 +273,16 @@ fn election(ensemble: &mut Ensemble, kind: Kind) -> Result<f64> {
 }
 
 /// A million znodes of a hundred bytes: what they take, and how a server comes back with them.
-fn znodes(ours: &mut Ensemble, java: &mut Ensemble, table: &mut Table) -> Result<()> {
+fn znodes(
+    plan: &Plan,
+    ours: &mut Ensemble,
+    java: &mut Ensemble,
+    table: &mut Table,
+) -> Result<()> {
+    let load = format!("{ZNODES} znodes of 100 bytes");
+    if !plan.wants(&load) {
+        return Ok(());
+    }
     let mut figures = Vec::new();
     for (ensemble, kind) in [(ours, Kind::Ours), (java, JAVA)] {
         eprintln!("{ZNODES} znodes on {kind}");
@@ -353,7 +304,6 @@ fn znodes(ours: &mut Ensemble, java: &mut Ensemble, table: &mut Table) -> Result
         bail!("two sides");
     };
     let third = Target::Ratio(0.333);
-    let load = format!("{ZNODES} znodes of 100 bytes");
     for (figure, a, b) in [
         ("resident MiB, the largest server", ours, java),
         ("s to serve again, from disk", ours_disk.0, java_disk.0),
@@ -368,28 +318,21 @@ fn znodes(ours: &mut Ensemble, java: &mut Ensemble, table: &mut Table) -> Result
 
 fn fill(ensemble: &Ensemble) -> Result<()> {
     let leader = ensemble.leader().context("no leader")?;
-    let mut client = ZkClient::connect(ensemble.addr(leader), SESSION_MS).map_err(|_| Refused)?;
-    let (mut sent, mut made) = (0, 0);
-    while made < ZNODES {
-        while sent < ZNODES && sent < made + WINDOW {
-            // Folders of a thousand, so that no list of children is too long.
-            let path = match sent % 1000 {
-                0 => format!("/m{}", sent / 1000),
-                n => format!("/m{}/n{n}", sent / 1000),
-            };
-            let create = Request::create(OpCode::Create, &path, Some(&[b'x'; 100]), Acls::Open, 0);
-            client.send(OpCode::Create, &create.body);
-            sent += 1;
-        }
-        let (err, _) = client.receive().map_err(|_| Refused)?;
-        if err != 0 {
-            bail!("creation {made} failed: {err}");
-        }
-        made += 1;
-    }
+    // Folders of a thousand, so that no list of children is too long.
+    let mut load = ZkLoad::connect(ensemble.addr(leader))?;
+    load.create(ZNODES as u64, WINDOW, |n, path| {
+        let _ = match n % 1000 {
+            0 => write!(path, "/m{}", n / 1000),
+            k => write!(path, "/m{}/n{k}", n / 1000),
+        };
+    })?;
     ensemble.wait_level();
     Ok(())
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused the session")]
+pub(super) struct Refused;
 
 /// Seconds from exec until it serves, and its memory then, in MiB.
 fn come_back(ensemble: &mut Ensemble, id: usize, kind: Kind) -> Result<(f64, f64)> {

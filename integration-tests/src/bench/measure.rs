@@ -5,9 +5,14 @@
 //! writing load then does the same number of requests, so that both sides hold and snapshot, roll
 //! and delete as much.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads clocks and starts what it measures"
+)]
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::process;
-use super::round::{Round, Until};
+use super::round::{Round, Until, pipelined};
 use super::side::Side;
 use super::table::Comparison;
 
@@ -41,7 +46,7 @@ impl<L> Measured<L> {
 }
 
 /// Waits until a process has nothing more to do, but not for ever.
-fn settle(pid: u32) -> Result<()> {
+pub(super) fn settle(pid: u32) -> Result<()> {
     const STEP: Duration = Duration::from_millis(50);
     let begun = Instant::now();
     let mut last = process::cpu_time(pid)?;
@@ -75,7 +80,7 @@ pub struct Pair<L> {
 }
 
 impl<L> Pair<L> {
-    /// Compares one load. `before` runs ahead of every pair of rounds and measures what they share.
+    /// Compares one load. `before` runs around every pair of rounds and measures their floor.
     pub fn compare(
         &mut self,
         name: &str,
@@ -86,12 +91,12 @@ impl<L> Pair<L> {
         let mut comparison = Comparison {
             name: name.to_owned(),
             pairs: Vec::new(),
-            disk_us: Vec::new(),
+            floor_us: Vec::new(),
         };
         for _ in 0..self.rounds {
-            let disk = before()?;
+            let floor = before()?;
             let (ours, java) = self.pair(kind, self.time, run)?;
-            comparison.disk_us.push(disk.midpoint(before()?));
+            comparison.floor_us.push(floor.midpoint(before()?));
             comparison.pairs.push((ours, java));
         }
         Ok(comparison)
@@ -121,6 +126,43 @@ impl<L> Pair<L> {
         };
         let ours = self.ours.round(|load| run(load, until))?;
         Ok((ours, java))
+    }
+}
+
+/// A server that does nothing but answer: what a round trip costs kernel and load generator.
+#[derive(Debug)]
+pub struct EchoProbe {
+    stream: TcpStream,
+}
+
+impl EchoProbe {
+    /// A getData request and its answer have about this length.
+    const FRAME: [u8; 160] = [0; 160];
+
+    pub fn new() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let (mut echo, _) = listener.accept()?;
+        for stream in [&stream, &echo] {
+            stream.set_nodelay(true)?;
+        }
+        // It ends with its connection.
+        std::thread::spawn(move || {
+            let mut frame = Self::FRAME;
+            while echo.read_exact(&mut frame).is_ok() && echo.write_all(&frame).is_ok() {}
+        });
+        Ok(Self { stream })
+    }
+
+    pub fn p99_us(&mut self, time: Duration) -> Result<f64> {
+        let length = (Self::FRAME.len() - 4) as u32;
+        let request = |out: &mut Vec<u8>| {
+            out.extend(length.to_be_bytes());
+            out.extend(&Self::FRAME[4..]);
+        };
+        let stream = &mut self.stream;
+        let round = pipelined(stream, 1, Until::Time(time), request, |_| Ok(0))?;
+        Ok(round.percentile(0.99))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod process;
 pub mod record;
 pub mod round;
 pub mod side;
+pub mod storm;
 pub mod table;
 pub mod zk_load;
 pub mod zookeeper;
@@ -31,6 +32,15 @@ pub struct Plan {
     pub rounds: usize,
     /// of a round of Apache's
     pub time: Duration,
+    /// part of the names of the loads to run; all when empty
+    pub only: String,
+}
+
+impl Plan {
+    /// Whether this load is to run.
+    pub fn wants(&self, load: &str) -> bool {
+        load.contains(&self.only)
+    }
 }
 
 /// Ready time and idle memory, with the absolute limits of ours.

@@ -9,8 +9,9 @@ use super::round::Round;
 pub struct Comparison {
     pub name: String,
     pub pairs: Vec<(Round, Round)>,
-    /// p99 of the disk's own `fdatasync` around each pair; 0 where the load waits for none
-    pub disk_us: Vec<f64>,
+    /// around each pair, the p99 of what no server can be faster than (the disk's own `fdatasync`, an
+    /// echo); 0 where it was not measured
+    pub floor_us: Vec<f64>,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -24,8 +25,8 @@ impl Comparison {
         let values: Vec<(f64, f64)> = self
             .pairs
             .iter()
-            .zip(&self.disk_us)
-            .map(|((ours, java), &disk)| (figure(ours, disk), figure(java, disk)))
+            .zip(&self.floor_us)
+            .map(|((ours, java), &floor)| (figure(ours, floor), figure(java, floor)))
             .collect();
         (
             median(values.iter().map(|v| v.0).collect()),
@@ -92,10 +93,10 @@ impl Table {
         self.plain(&c.name, figure, (ours, java, ratio), target);
     }
 
-    /// How much of the p99 the disk's own `fdatasync` is.
-    pub fn fdatasync_share(&mut self, c: &Comparison) {
-        let share = |round: &Round, disk: f64| (disk / round.percentile(0.99)).min(1.0);
-        self.medians(c, "fdatasync's p99 as a share of it", Target::None, share);
+    /// How much of the p99 is what no server can do without.
+    pub fn floor_share(&mut self, c: &Comparison, figure: &str) {
+        let share = |round: &Round, floor: f64| (floor / round.percentile(0.99)).min(1.0);
+        self.medians(c, figure, Target::None, share);
     }
 
     /// Throughput and latencies, with targets for the median and the p99.

@@ -40,6 +40,17 @@ pub struct ZkLoad {
 impl ZkLoad {
     /// Connects, opens a session and makes the znodes under `/bench-TAG`.
     pub fn prepare(addr: SocketAddr, tag: &str) -> Result<Self> {
+        let mut load = Self::connect(addr)?;
+        load.folder = format!("/bench-{tag}");
+        load.make(&load.folder.clone())?;
+        for i in 0..NODES {
+            load.make(&format!("{}/n{i}", load.folder))?;
+        }
+        Ok(load)
+    }
+
+    /// Connects and opens a session.
+    pub fn connect(addr: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -57,17 +68,31 @@ impl ZkLoad {
         if ConnectResponse::from_bytes(reply)?.session_id == 0 {
             bail!("the server refused the session");
         }
-        let mut load = Self {
+        Ok(Self {
             stream,
             xid: 0,
             counter: 0,
-            folder: format!("/bench-{tag}"),
+            folder: String::new(),
+        })
+    }
+
+    /// Creates `count` znodes, the n-th (from 0) where `name` says, `window` of them in flight.
+    pub fn create(
+        &mut self,
+        count: u64,
+        window: usize,
+        name: impl Fn(u64, &mut String),
+    ) -> Result<Round> {
+        let Self { stream, xid, .. } = self;
+        let (mut n, mut path) = (0, String::new());
+        let next = |out: &mut Vec<u8>| {
+            *xid = xid.wrapping_add(1) & i32::MAX;
+            path.clear();
+            name(n, &mut path);
+            n += 1;
+            create(out, *xid, &path);
         };
-        load.make(&load.folder.clone())?;
-        for i in 0..NODES {
-            load.make(&format!("{}/n{i}", load.folder))?;
-        }
-        Ok(load)
+        pipelined(stream, window, Until::Count(count), next, check)
     }
 
     fn make(&mut self, path: &str) -> Result<()> {

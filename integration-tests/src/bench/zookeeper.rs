@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Plan;
-use super::measure::{DiskProbe, Kind, Measured, Pair};
+use super::measure::{DiskProbe, EchoProbe, Kind, Measured, Pair};
 use super::round::Round;
 use super::side::{Side, answers_srvr, free_addr};
 use super::table::{Table, Target};
@@ -68,11 +68,18 @@ const LOADS: [(ZkOp, &str, Kind); 3] = [
 pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
     let mut table = Table::default();
     on_disk(plan, dir, &mut table)?;
-    if Path::new(RAM).is_dir() {
+    let no_disk = LOADS
+        .iter()
+        .any(|(_, load, _)| [1, 64].iter().any(|&window| plan.wants(&in_ram(load, window))));
+    if no_disk && Path::new(RAM).is_dir() {
         let dir = tempfile::Builder::new().prefix("bench").tempdir_in(RAM)?;
         in_memory(plan, dir.path(), &mut table)?;
     }
     Ok(table)
+}
+
+fn in_ram(load: &str, window: usize) -> String {
+    format!("{load}, {window} in flight, no disk")
 }
 
 /// Both servers with their data under `dir`.
@@ -109,7 +116,7 @@ fn on_disk(plan: &Plan, dir: &Path, table: &mut Table) -> Result<()> {
     let (ours, java) = sides(plan, dir)?;
     super::start_figures(table, &ours, &java, 0.1, 12.0)?;
     let mut pair = pair(plan, (ours, java))?;
-    let mut disk = DiskProbe::new(dir)?;
+    let (mut disk, mut echo) = (DiskProbe::new(dir)?, EchoProbe::new()?);
     // One in flight first: with the mass of znodes that the other leaves behind, snapshots take
     // longer.
     for window in [1, 64] {
@@ -118,21 +125,29 @@ fn on_disk(plan: &Plan, dir: &Path, table: &mut Table) -> Result<()> {
             _ => Target::None,
         };
         for (op, name, kind) in LOADS {
+            let name = format!("{name}, {window} in flight");
+            if !plan.wants(&name) {
+                continue;
+            }
             let mut probe = || match kind {
-                Kind::Reads => Ok(0.0),
+                Kind::Reads => echo.p99_us(Duration::from_millis(500)),
                 Kind::Writes => disk.p99_us(Duration::from_millis(500)),
             };
-            let name = format!("{name}, {window} in flight");
             let c = pair.compare(&name, kind, &mut probe, &|load, until| {
                 load.run(op, window, until)
             })?;
             let cpu = of_many(Target::Ratio(0.1));
             table.row(&c, "CPU us/op", cpu, Round::cpu_us_per_operation);
             match kind {
-                Kind::Reads => table.latencies(&c, Target::None, Target::Ratio(0.25)),
+                Kind::Reads => {
+                    table.latencies(&c, Target::None, Target::Ratio(0.25));
+                    if window == 1 {
+                        table.floor_share(&c, "a bare echo's p99 as a share of it");
+                    }
+                }
                 Kind::Writes => {
                     table.latencies(&c, Target::None, Target::None);
-                    table.fdatasync_share(&c);
+                    table.floor_share(&c, "fdatasync's p99 as a share of it");
                 }
             }
         }
@@ -149,7 +164,10 @@ fn in_memory(plan: &Plan, dir: &Path, table: &mut Table) -> Result<()> {
             if kind == Kind::Reads {
                 continue;
             }
-            let name = format!("{name}, {window} in flight, no disk");
+            let name = in_ram(name, window);
+            if !plan.wants(&name) {
+                continue;
+            }
             let c = pair.compare(&name, kind, &mut || Ok(0.0), &|load, until| {
                 load.run(op, window, until)
             })?;

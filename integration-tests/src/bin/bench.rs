@@ -21,8 +21,11 @@ struct Args {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// which loads
-    #[arg(long, value_delimiter = ',', default_value = "zookeeper,kafka")]
+    #[arg(long, value_delimiter = ',', default_value = "zookeeper,ensemble,kafka")]
     loads: Vec<Loads>,
+    /// only loads whose name has this in it; nothing is recorded
+    #[arg(long, default_value = "")]
+    only: String,
     /// where the servers keep their data while the benchmark runs
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
         binaries: args.binaries,
         rounds: args.rounds,
         time: Duration::from_secs_f64(args.seconds),
+        only: args.only,
     };
     for loads in args.loads {
         let (name, table) = match loads {
@@ -53,7 +57,7 @@ fn main() -> Result<()> {
             Loads::Ensemble => ("ensemble", ensemble::run(&plan, &dir)?),
             Loads::Kafka => ("kafka", kafka::run(&plan, &dir)?),
         };
-        if let Some(file) = &args.record {
+        if let Some(file) = args.record.as_ref().filter(|_| plan.only.is_empty()) {
             record::write(file, name, &table.text)?;
         }
         println!();

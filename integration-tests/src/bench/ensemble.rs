@@ -273,12 +273,7 @@ fn election(ensemble: &mut Ensemble, kind: Kind) -> Result<f64> {
 }
 
 /// A million znodes of a hundred bytes: what they take, and how a server comes back with them.
-fn znodes(
-    plan: &Plan,
-    ours: &mut Ensemble,
-    java: &mut Ensemble,
-    table: &mut Table,
-) -> Result<()> {
+fn znodes(plan: &Plan, ours: &mut Ensemble, java: &mut Ensemble, table: &mut Table) -> Result<()> {
     let load = format!("{ZNODES} znodes of 100 bytes");
     if !plan.wants(&load) {
         return Ok(());

@@ -50,9 +50,12 @@ pub fn run(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) -> 
     table.row(&c, "ms until all are told", Target::None, |round| {
         round.elapsed.as_secs_f64() * 1e3
     });
-    table.row(&c, "CPU us/watch told, all servers", Target::None, |round| {
-        round.cpu_us_per_operation()
-    });
+    table.row(
+        &c,
+        "CPU us/watch told, all servers",
+        Target::None,
+        |round| round.cpu_us_per_operation(),
+    );
     for (figure, a, b, limit) in [
         (
             "bytes per session, that server",
@@ -173,7 +176,11 @@ impl Watcher {
         self.frame(|frame| {
             let header = ReplyHeader::from_bytes(frame)?;
             if header.xid != xid || header.err != 0 {
-                bail!("xid {} with error {} instead of {xid}", header.xid, header.err);
+                bail!(
+                    "xid {} with error {} instead of {xid}",
+                    header.xid,
+                    header.err
+                );
             }
             Ok(())
         })

@@ -68,9 +68,11 @@ const LOADS: [(ZkOp, &str, Kind); 3] = [
 pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
     let mut table = Table::default();
     on_disk(plan, dir, &mut table)?;
-    let no_disk = LOADS
-        .iter()
-        .any(|(_, load, _)| [1, 64].iter().any(|&window| plan.wants(&in_ram(load, window))));
+    let no_disk = LOADS.iter().any(|(_, load, _)| {
+        [1, 64]
+            .iter()
+            .any(|&window| plan.wants(&in_ram(load, window)))
+    });
     if no_disk && Path::new(RAM).is_dir() {
         let dir = tempfile::Builder::new().prefix("bench").tempdir_in(RAM)?;
         in_memory(plan, dir.path(), &mut table)?;

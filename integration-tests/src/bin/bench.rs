@@ -21,7 +21,11 @@ struct Args {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// which loads
-    #[arg(long, value_delimiter = ',', default_value = "zookeeper,ensemble,kafka")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "zookeeper,ensemble,kafka"
+    )]
     loads: Vec<Loads>,
     /// only loads whose name has this in it; nothing is recorded
     #[arg(long, default_value = "")]

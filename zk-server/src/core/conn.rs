@@ -1,14 +1,12 @@
 //! One client connection as the core sees it (Java: `ServerCnxn`).
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::auth::{Identity, ip};
-
 use crate::units::{ConnId, Now};
+
+use super::queue::Queue;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -17,15 +15,6 @@ pub enum Phase {
     /// its session is being created
     Connecting,
     Open,
-}
-
-/// What a connection's replies wait for, in the order of its requests.
-#[derive(Debug)]
-pub enum Waiting {
-    /// a write with this zxid that is not committed
-    Write(i64),
-    /// a request that must not overtake what stands before it
-    Request { frame: Bytes, at_us: u64 },
 }
 
 /// Counters of one connection; latencies in microseconds.
@@ -94,7 +83,7 @@ pub struct Conn {
     /// frames to send when the current input is done
     pub out: Vec<u8>,
     pub dirty: bool,
-    pub queue: VecDeque<Waiting>,
+    pub queue: Queue,
     /// requests from here on wait for the throttle
     pub throttled: bool,
     /// it has as many replies as it can take now; `Input::Drained` ends that
@@ -104,7 +93,13 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub fn new(id: ConnId, peer: SocketAddr, now: Now) -> Self {
+    /// `like`: another connection's identities, which are shared where they are the same.
+    pub fn new(id: ConnId, peer: SocketAddr, now: Now, like: Option<&Arc<Vec<Identity>>>) -> Self {
+        let address = [Identity::new("ip", &ip::host_address(peer.ip()))];
+        let ids = match like {
+            Some(like) if **like == address => like.clone(),
+            _ => Arc::new(Vec::from(address)),
+        };
         let mut stats = ConnStats {
             established_ms: now.wall_ms,
             ..ConnStats::default()
@@ -117,10 +112,10 @@ impl Conn {
             session: 0,
             timeout_ms: 0,
             knows_read_only: true,
-            ids: Arc::new(vec![Identity::new("ip", &ip::host_address(peer.ip()))]),
+            ids,
             out: Vec::new(),
             dirty: false,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             throttled: false,
             choked: false,
             paused: false,
@@ -154,9 +149,18 @@ impl Conn {
 pub struct Conns {
     pub slots: slab::Slab<Conn>,
     pub dirty: Vec<u32>,
+    /// identities of the last one that came
+    last_ids: Option<Arc<Vec<Identity>>>,
 }
 
 impl Conns {
+    /// A new connection; its number.
+    pub fn add(&mut self, id: ConnId, peer: SocketAddr, now: Now) -> u32 {
+        let conn = Conn::new(id, peer, now, self.last_ids.as_ref());
+        self.last_ids = Some(conn.ids.clone());
+        self.slots.insert(conn) as u32
+    }
+
     pub fn get(&self, slot: u32) -> Option<&Conn> {
         self.slots.get(slot as usize)
     }

@@ -11,7 +11,7 @@ use crate::pipeline::request::Write;
 use crate::session::Owner;
 use crate::session::id::password;
 
-use super::conn::{Phase, Waiting};
+use super::conn::Phase;
 use super::io::{Mode, Output};
 use super::server::{Event, Server};
 use crate::units::ConnId;
@@ -96,7 +96,7 @@ impl Server {
             self.propose(&Write::CreateSession { timeout }, requester, out)
         };
         if let Some(conn) = self.conns.get_mut(slot) {
-            conn.queue.push_back(Waiting::Write(token));
+            conn.queue.push_write(token);
         }
     }
 

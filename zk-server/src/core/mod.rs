@@ -7,6 +7,7 @@ mod containers;
 pub mod inspect;
 pub mod io;
 pub mod namespaces;
+pub mod queue;
 mod quorum;
 pub mod server;
 pub mod settings;

@@ -178,6 +178,9 @@ impl Server {
         }
         self.drain(slot, out);
         self.resume_if_idle(slot, out);
+        if let Some(conn) = self.conns.get_mut(slot) {
+            conn.queue.trim();
+        }
     }
 
     /// This server has heard of a session. False when there is none any more.

@@ -18,9 +18,10 @@ use crate::store::image::Image;
 use crate::tree::Database;
 use crate::watch::Watches;
 
-use super::conn::{Conn, Conns, Phase, Waiting};
+use super::conn::{Conns, Phase};
 use super::containers::ContainerSweep;
 use super::io::{Input, Mode, Output};
+use super::queue::Waiting;
 use super::settings::Settings;
 use super::snapshots::Snapshots;
 use super::stats::Stats;
@@ -259,7 +260,7 @@ impl Server {
         }
         match input {
             Input::Connected { conn, peer } => {
-                let slot = self.conns.slots.insert(Conn::new(conn, peer, now)) as u32;
+                let slot = self.conns.add(conn, peer, now);
                 self.by_id.insert(conn, slot);
             }
             Input::Frames { conn, frames } => self.frames(conn, &frames, out),
@@ -354,7 +355,7 @@ impl Server {
             Phase::New => self.connect(slot, &frames[range], out),
             Phase::Connecting => {
                 let frame = frames.slice(range);
-                conn.queue.push_back(Waiting::Request { frame, at_us });
+                conn.queue.push(frame, at_us);
                 self.held += 1;
                 self.large_bytes += self.large(range_len);
             }
@@ -414,7 +415,7 @@ impl Server {
             self.by_session.remove(&conn.session);
         }
         self.watches.remove_watcher(slot);
-        for waiting in conn.queue {
+        for waiting in conn.queue.iter() {
             if let Waiting::Request { frame, .. } = waiting {
                 self.held -= 1;
                 self.large_bytes -= self.large(frame.len());

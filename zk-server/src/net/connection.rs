@@ -37,8 +37,9 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, net: &Arc<Net>) {
     let conn = net.core.connect(write, peer);
     let mut buffer = FrameBuffer::default();
     let patience = Duration::from_millis(net.limits.sessionless_timeout_ms);
-    let greeting = greet(&conn, &mut read, &mut buffer, net);
-    match timeout(patience, greeting).await {
+    // What a connection needs at its beginning and at its end only is not kept all its life.
+    let greeting = Box::pin(timeout(patience, greet(&conn, &mut read, &mut buffer, net)));
+    match greeting.await {
         Ok(Some(frames)) => {
             net.core.frames(conn.id, frames);
             talk(&conn, &mut read, &mut buffer, net).await;
@@ -181,7 +182,7 @@ async fn talk(
     loop {
         let todo = conn.todo();
         if todo.close {
-            return finish(conn, read).await;
+            return Box::pin(finish(conn, read)).await;
         }
         if conn.take_drained() {
             net.core.drained(conn.id);

@@ -37,7 +37,10 @@ pub struct Conn {
 
 #[derive(Debug, Default)]
 struct Outbox {
-    pieces: VecDeque<Bytes>,
+    /// what is written next, empty when nothing waits: mostly all that there is, so that one who
+    /// waits for nothing needs no queue
+    first: Bytes,
+    more: VecDeque<Bytes>,
     bytes: usize,
     /// the socket took no more; the connection's task writes on
     blocked: bool,
@@ -75,11 +78,15 @@ impl Conn {
     /// Puts bytes behind those that wait. [`Self::flush`] writes them.
     pub fn queue(&self, bytes: Bytes) {
         let mut out = self.out();
-        if out.broken || out.closing {
+        if out.broken || out.closing || bytes.is_empty() {
             return;
         }
         out.bytes += bytes.len();
-        out.pieces.push_back(bytes);
+        if out.first.is_empty() {
+            out.first = bytes;
+        } else {
+            out.more.push_back(bytes);
+        }
         if out.bytes > GIVE_UP {
             tracing::warn!(
                 "Closing the connection of {}: it does not read, {} bytes wait for it",
@@ -128,7 +135,7 @@ impl Conn {
             self.write_out(&mut out);
         }
         // The task may have looked between the request to close and this write.
-        if out.closing && out.pieces.is_empty() {
+        if out.closing && out.first.is_empty() {
             self.wake.notify_one();
         }
     }
@@ -141,13 +148,14 @@ impl Conn {
     }
 
     fn write_out(&self, out: &mut Outbox) {
-        while !out.pieces.is_empty() {
-            let written = if out.pieces.len() == 1 {
-                self.write.try_write(&out.pieces[0])
+        while !out.first.is_empty() {
+            let written = if out.more.is_empty() {
+                self.write.try_write(&out.first)
             } else {
                 let mut slices = [IoSlice::new(&[]); PIECES];
-                let count = out.pieces.len().min(PIECES);
-                for (slice, piece) in slices.iter_mut().zip(&out.pieces) {
+                let count = (out.more.len() + 1).min(PIECES);
+                let pieces = std::iter::once(&out.first).chain(&out.more);
+                for (slice, piece) in slices.iter_mut().zip(pieces) {
                     *slice = IoSlice::new(piece);
                 }
                 self.write.try_write_vectored(&slices[..count])
@@ -177,7 +185,7 @@ impl Conn {
                 && out.bytes < HIGH_WATER
                 && !out.closing,
             write: out.blocked,
-            close: out.broken || out.closing && out.pieces.is_empty(),
+            close: out.broken || out.closing && out.first.is_empty(),
         }
     }
 }
@@ -185,19 +193,23 @@ impl Conn {
 impl Outbox {
     fn advance(&mut self, mut written: usize) {
         self.bytes -= written;
-        while let Some(first) = self.pieces.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                return;
+        while written >= self.first.len() {
+            written -= self.first.len();
+            match self.more.pop_front() {
+                Some(next) => self.first = next,
+                None => {
+                    self.first = Bytes::new();
+                    return;
+                }
             }
-            written -= first.len();
-            self.pieces.pop_front();
         }
+        self.first.advance(written);
     }
 
     fn give_up(&mut self) {
         self.broken = true;
-        self.pieces.clear();
+        self.first = Bytes::new();
+        self.more.clear();
         self.bytes = 0;
     }
 }

@@ -9,8 +9,8 @@ use proto::zk::multi::MultiHeader;
 use proto::zk::response::ReplyHeader;
 use proto::zk::{ErrorCode, OpCode};
 
-use crate::core::conn::Waiting;
 use crate::core::io::Output;
+use crate::core::queue::Waiting;
 use crate::core::server::{Event, Server};
 use crate::tree::Applied;
 use crate::units::{ConnId, Zxid};
@@ -215,7 +215,7 @@ impl Server {
         let (from, now) = (requester.at_us, self.now.mono_us);
         conn.stats
             .answered(requester.xid, zxid, short_name(op), from, now);
-        let head = conn.queue.pop_front();
+        let head = conn.queue.pop();
         debug_assert!(matches!(head, Some(Waiting::Write(token)) if token == requester.token));
         match op {
             OpCode::CloseSession => self.close(slot, out),

@@ -12,8 +12,9 @@ use proto::zk::request::{AuthPacket, RequestHeader};
 use proto::zk::{ErrorCode, OpCode};
 
 use crate::auth::Proof;
-use crate::core::conn::Waiting;
+use crate::core::conn::Phase;
 use crate::core::io::{Mode, Output};
+use crate::core::queue::Waiting;
 use crate::core::server::{Event, Server};
 use crate::units::ConnId;
 
@@ -26,9 +27,6 @@ const HEADER: usize = 8;
 /// Bytes of replies made for one connection at a time. A request of thirty bytes can ask for a
 /// megabyte: a client must not make the server build more answers than it reads.
 const MAX_REPLIES: usize = 1 << 20;
-/// Reads that may wait in front of a write that is logged already. Behind more of them a write waits
-/// its turn.
-const MAX_READS_AHEAD: usize = 64;
 
 /// The operations that a client may ask for (Java: `Request.isValid`; it also lets
 /// `createSession` through, which no client sends).
@@ -44,6 +42,11 @@ fn valid(op: i32) -> Option<OpCode> {
                 | OpCode::Error
         )
     })
+}
+
+/// Who the client is, instead of what it wants.
+fn is_proof(op: i32) -> bool {
+    op == OpCode::Auth.code() || op == OpCode::Sasl.code()
 }
 
 /// A request that has a place in the order of all writes.
@@ -111,7 +114,8 @@ impl Server {
             .get(slot)
             .is_some_and(|c| c.throttled || (write.is_none() && !c.queue.is_empty()));
         if hold {
-            return self.hold(slot, frames.slice(range), at_us);
+            self.hold(slot, frames.slice(range), at_us);
+            return self.advance(slot, out);
         }
         match write {
             None => self.answer(slot, header, body, at_us, out),
@@ -133,7 +137,7 @@ impl Server {
                 match self.submit(&ordered, out) {
                     Ok(token) => {
                         if let Some(conn) = self.conns.get_mut(slot) {
-                            conn.queue.push_back(Waiting::Write(token));
+                            conn.queue.push_write(token);
                         }
                     }
                     Err(err) if self.conns.get(slot).is_some_and(|c| c.queue.is_empty()) => {
@@ -229,7 +233,7 @@ impl Server {
         self.large_bytes += self.large(frame.len());
         self.held += 1;
         if let Some(conn) = self.conns.get_mut(slot) {
-            conn.queue.push_back(Waiting::Request { frame, at_us });
+            conn.queue.push(frame, at_us);
         }
     }
 
@@ -245,13 +249,9 @@ impl Server {
 
     /// The reads before a write that is on its way are all answered at once.
     fn many_reads_wait(&self, slot: u32) -> bool {
-        self.conns.get(slot).is_some_and(|conn| {
-            let mut reads = conn
-                .queue
-                .iter()
-                .filter(|w| matches!(w, Waiting::Request { .. }));
-            conn.queue.len() > MAX_READS_AHEAD && reads.nth(MAX_READS_AHEAD).is_some()
-        })
+        self.conns
+            .get(slot)
+            .is_some_and(|conn| !conn.queue.is_sorted())
     }
 
     /// What comes after a lot of replies waits until they are written.
@@ -259,7 +259,7 @@ impl Server {
         if let Some(conn) = self.conns.get_mut(slot) {
             // A write that is on its way finds its place at the head of the queue.
             let full = conn.out.len() >= MAX_REPLIES && !conn.choked;
-            if full && !conn.queue.iter().any(|w| matches!(w, Waiting::Write(_))) {
+            if full && !conn.queue.has_writes() {
                 conn.choked = true;
                 out.push(Output::Choke { conn: conn.id });
                 self.hold_all(slot);
@@ -325,20 +325,74 @@ impl Server {
             let Some(conn) = self.conns.get_mut(slot) else {
                 return;
             };
-            let Some(Waiting::Request { frame, at_us }) = conn.queue.pop_front() else {
+            let Some(Waiting::Request { frame, at_us }) = conn.queue.pop() else {
                 return;
             };
             self.held -= 1;
             self.large_bytes -= self.large(frame.len());
             self.held_request(slot, &frame, at_us, out);
         }
+        self.advance(slot, out);
         if let Some(conn) = self.conns.get_mut(slot) {
-            conn.throttled = conn.throttled
-                && conn
-                    .queue
-                    .iter()
-                    .any(|w| matches!(w, Waiting::Request { .. }));
+            conn.throttled &= !conn.queue.is_sorted();
         }
+    }
+
+    /// Sends writes on their way that wait behind few reads.
+    fn advance(&mut self, slot: u32, out: &mut Vec<Output>) {
+        while let Some(conn) = self.conns.get(slot) {
+            if conn.choked || conn.phase != Phase::Open {
+                return;
+            }
+            let Some((frame, at_us)) = conn.queue.unsorted() else {
+                return;
+            };
+            let Ok(header) = RequestHeader::read(&mut Reader::new(frame)) else {
+                return;
+            };
+            let op = match valid(header.op) {
+                Some(op) if self.ordered(op, conn.session) => op,
+                // Sent before the session was there; what comes behind counts on it.
+                None if is_proof(header.op) => return,
+                _ => {
+                    if let Some(conn) = self.conns.get_mut(slot) {
+                        conn.queue.is_read();
+                    }
+                    continue;
+                }
+            };
+            if !self.goes_ahead(slot, op) {
+                return;
+            }
+            let frame = frame.clone();
+            let ordered = Ordered {
+                slot,
+                xid: header.xid,
+                op,
+                frames: &frame,
+                frame: 0..frame.len(),
+                at_us,
+            };
+            // What can't be sent is refused when its turn comes.
+            let Ok(token) = self.submit(&ordered, out) else {
+                return;
+            };
+            self.held -= 1;
+            self.large_bytes -= self.large(frame.len());
+            if let Some(conn) = self.conns.get_mut(slot) {
+                conn.queue.is_write(token);
+            }
+        }
+    }
+
+    /// May a write overtake the answers to the reads before it? Behind a throttle each waits its turn,
+    /// and behind the end of a session nothing comes.
+    fn goes_ahead(&self, slot: u32, op: OpCode) -> bool {
+        let settings = &self.settings;
+        op != OpCode::CloseSession
+            && settings.throttle_max_requests == 0
+            && settings.throttled_op_wait_ms == 0
+            && self.is_authenticated(slot)
     }
 
     fn held_request(&mut self, slot: u32, frame: &Bytes, at_us: u64, out: &mut Vec<Output>) {
@@ -356,10 +410,7 @@ impl Server {
                 return self.close(slot, out);
             }
         }
-        if matches!(
-            OpCode::from_code(header.op),
-            Some(OpCode::Auth | OpCode::Sasl)
-        ) {
+        if is_proof(header.op) {
             // Sent before the session was there.
             return self.request(slot, frame, 0..frame.len(), out);
         }
@@ -387,7 +438,7 @@ impl Server {
         match self.submit(&ordered, out) {
             Ok(token) => {
                 if let Some(conn) = self.conns.get_mut(slot) {
-                    conn.queue.push_front(Waiting::Write(token));
+                    conn.queue.put_back(token);
                 }
             }
             Err(err) => self.refuse(slot, header.xid, err),

@@ -13,8 +13,8 @@ use proto::zk::OpCode;
 use proto::zk::request::RequestHeader;
 use proto::zk::txn::TxnHeader;
 
-use crate::core::conn::Waiting;
 use crate::core::io::{Mode, Output, ToQuorum};
+use crate::core::queue::Waiting;
 use crate::core::server::Server;
 use crate::tree::txn::Record;
 use crate::units::Zxid;
@@ -175,7 +175,7 @@ impl Server {
         if !matches!(conn.queue.front(), Some(Waiting::Write(token)) if *token == requester.token) {
             return self.close(slot, out);
         }
-        conn.queue.pop_front();
+        conn.queue.pop();
         let header = RequestHeader {
             xid: requester.xid,
             op: OpCode::Sync.code(),

@@ -206,7 +206,9 @@ impl Core {
             let mut state = self.lock();
             state.restoring = Some(tell);
             if let Machine::Member(_) = state.machine {
-                self.handle_peer(&mut state, PeerInput::Restore { database }, &mut after);
+                let now = self.clock.now();
+                self.step_peer(&mut state, now, PeerInput::Restore { database }, &mut after);
+                self.settle(&mut state, &mut after);
             } else {
                 self.restore_alone(&mut state, database, &mut after);
             }
@@ -261,9 +263,11 @@ impl Core {
         let mut after = Aftermath::default();
         {
             let mut state = self.lock();
+            let now = self.clock.now();
             for done in done {
-                self.handle_done(&mut state, done, &mut after);
+                self.handle_done(&mut state, now, done, &mut after);
             }
+            self.settle(&mut state, &mut after);
         }
         self.finish(after);
     }
@@ -278,7 +282,11 @@ impl Core {
     /// Something for the member of an ensemble, from other servers.
     pub fn peer(&self, input: PeerInput) {
         let mut after = Aftermath::default();
-        self.handle_peer(&mut self.lock(), input, &mut after);
+        {
+            let mut state = self.lock();
+            self.step_peer(&mut state, self.clock.now(), input, &mut after);
+            self.settle(&mut state, &mut after);
+        }
         self.finish(after);
     }
 
@@ -287,75 +295,92 @@ impl Core {
         let mut after = Aftermath::default();
         {
             let mut state = self.lock();
+            let now = self.clock.now();
             for packet in packets {
                 let input = PeerInput::Packet { link, packet };
-                self.handle_peer(&mut state, input, &mut after);
+                self.step_peer(&mut state, now, input, &mut after);
             }
+            self.settle(&mut state, &mut after);
         }
         self.finish(after);
     }
 
     fn handle(&self, state: &mut State, input: Input, after: &mut Aftermath) {
+        self.step(state, self.clock.now(), input, after);
+        self.settle(state, after);
+    }
+
+    /// One of the inputs that come together; [`Self::settle`] follows the last one.
+    fn step(&self, state: &mut State, now: Now, input: Input, after: &mut Aftermath) {
         let Machine::Alone(server) = &mut state.machine else {
             match input {
                 // come again when there is a server
                 Input::Connected { conn, .. } if !matches!(state.machine, Machine::Member(_)) => {
                     self.carry_out(state, Output::Close { conn }, after);
                 }
-                Input::Tick => self.handle_peer(state, PeerInput::Tick, after),
-                input => self.handle_peer(state, PeerInput::Client(input), after),
+                Input::Tick => self.step_peer(state, now, PeerInput::Tick, after),
+                input => self.step_peer(state, now, PeerInput::Client(input), after),
             }
             return;
         };
         let mut outputs = std::mem::take(&mut state.outputs);
-        server.handle(self.clock.now(), input, &mut outputs);
-        after
-            .events
-            .extend(server.drain_events().into_iter().map(Told::Server));
-        let deadline = server.next_deadline();
+        server.handle(now, input, &mut outputs);
         for output in outputs.drain(..) {
             self.carry_out(state, output, after);
         }
         state.outputs = outputs;
-        self.arm(deadline);
     }
 
-    fn handle_peer(&self, state: &mut State, input: PeerInput, after: &mut Aftermath) {
+    fn step_peer(&self, state: &mut State, now: Now, input: PeerInput, after: &mut Aftermath) {
         let Machine::Member(peer) = &mut state.machine else {
             return;
         };
         let mut outputs = std::mem::take(&mut state.peer_outputs);
-        peer.handle(self.clock.now(), input, &mut outputs);
-        let events = peer.drain_events();
-        let deadline = peer.next_deadline();
-        for event in events {
-            match event {
-                PeerEvent::Restored { .. } => state.restored(Ok(())),
-                PeerEvent::NotRestored { reason } => state.restored(Err(reason)),
-                _ => {}
-            }
-            after.events.push(Told::Peer(event));
-        }
+        peer.handle(now, input, &mut outputs);
         for output in outputs.drain(..) {
             self.carry_out_peer(state, output, after);
         }
         state.peer_outputs = outputs;
-        self.arm(deadline);
     }
 
-    fn handle_done(&self, state: &mut State, done: DiskDone, after: &mut Aftermath) {
+    fn handle_done(&self, state: &mut State, now: Now, done: DiskDone, after: &mut Aftermath) {
         if let Machine::Member(_) = state.machine {
-            return self.handle_peer(state, PeerInput::Disk(done), after);
+            return self.step_peer(state, now, PeerInput::Disk(done), after);
         }
         match done {
-            DiskDone::Logged { zxid } => self.handle(state, Input::Logged { zxid }, after),
+            DiskDone::Logged { zxid } => self.step(state, now, Input::Logged { zxid }, after),
             DiskDone::SnapshotDone { zxid, ok } => {
-                self.handle(state, Input::SnapshotDone { zxid, ok }, after);
+                self.step(state, now, Input::SnapshotDone { zxid, ok }, after);
             }
             DiskDone::SnapshotSaved { .. } => self.serve_restored(state),
             // a server that is alone orders nothing else
             _ => {}
         }
+    }
+
+    /// What is told, and when the timer must look again.
+    fn settle(&self, state: &mut State, after: &mut Aftermath) {
+        let deadline = match &mut state.machine {
+            Machine::Alone(server) => {
+                let events = server.drain_events().into_iter();
+                after.events.extend(events.map(Told::Server));
+                server.next_deadline()
+            }
+            Machine::Member(peer) => {
+                let (events, deadline) = (peer.drain_events(), peer.next_deadline());
+                for event in events {
+                    match event {
+                        PeerEvent::Restored { .. } => state.restored(Ok(())),
+                        PeerEvent::NotRestored { reason } => state.restored(Err(reason)),
+                        _ => {}
+                    }
+                    after.events.push(Told::Peer(event));
+                }
+                deadline
+            }
+            Machine::Restoring(_) | Machine::Idle => None,
+        };
+        self.arm(deadline);
     }
 
     fn arm(&self, deadline: Option<u64>) {

@@ -51,10 +51,18 @@ type Taker = oneshot::Sender<Result<Taken, StoreError>>;
 /// from clients when too many requests are outstanding.
 #[derive(Debug, Default)]
 pub struct LogQueue {
-    orders: Mutex<Vec<Order>>,
+    orders: Mutex<Orders>,
     came: Condvar,
     stop: AtomicBool,
     figures: Mutex<LogFigures>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Vec<Order>,
+    /// the thread has nothing to do and must be woken: a wake costs a system call, also when nobody
+    /// hears it
+    idle: bool,
 }
 
 /// What is known about the files; for metrics.
@@ -116,7 +124,10 @@ impl LogQueue {
 
     /// Lets the log thread look at what is queued.
     pub fn wake(&self) {
-        self.came.notify_one();
+        let idle = std::mem::take(&mut self.lock().idle);
+        if idle {
+            self.came.notify_one();
+        }
     }
 
     pub fn figures(&self) -> MutexGuard<'_, LogFigures> {
@@ -124,26 +135,28 @@ impl LogQueue {
     }
 
     fn push(&self, order: Order) {
-        self.lock().push(order);
+        self.lock().waiting.push(order);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Order>> {
+    fn lock(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves all orders into `batch`; false when there are none and none will come.
     fn take(&self, batch: &mut Vec<Order>) -> bool {
         let mut orders = self.lock();
-        while orders.is_empty() {
+        while orders.waiting.is_empty() {
             if self.stop.load(Ordering::Relaxed) {
                 return false;
             }
+            orders.idle = true;
             orders = self
                 .came
                 .wait(orders)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        std::mem::swap(&mut *orders, batch);
+        orders.idle = false;
+        std::mem::swap(&mut orders.waiting, batch);
         true
     }
 }

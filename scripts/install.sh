@@ -30,8 +30,12 @@ done
 
 if [ -z "$binaries" ]; then
   binaries=$source_dir/target/release
-  [ -x "$binaries/broker" ] && [ -x "$binaries/zk-server" ] ||
-    (cd "$source_dir" && cargo build --release --locked --bins -p zk-server -p broker)
+  if [ ! -x "$binaries/broker" ] || [ ! -x "$binaries/zk-server" ]; then
+    root=$source_dir
+    . "$source_dir/scripts/setup.sh"
+    need_rust
+    (cd "$root" && cargo build --release --locked --bins -p zk-server -p broker)
+  fi
 fi
 for name in zk-server zk-cli zk-txnlog zk-snapshot zk-cleanup broker kafka-tools; do
   [ -x "$binaries/$name" ] && continue

@@ -17,6 +17,7 @@ use integration_tests::proc::run;
 use integration_tests::rng::{Rng, seed};
 use integration_tests::zk::oracle::{Acls, Request, SUPER_DIGEST};
 use integration_tests::zk::{ZkClient, ZkConfig, ZkServer, change};
+use nix::sys::signal::Signal;
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::request::PathWatchRequest;
@@ -137,6 +138,25 @@ fn killed_at_random_nothing_acknowledged_is_lost() {
         assert_eq!(dump(&server), expected, "Java {version}");
         no_digest_mismatch(&server);
     }
+}
+
+/// The whole process, as when its machine is suspended.
+#[test]
+fn a_server_that_stood_still_expires_no_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ZkConfig::new(dir.path()).line("tickTime=500").start_ours();
+    let timeout = Duration::from_secs(2);
+    let mut client = ZkClient::connect(server.addr(), 2000).unwrap();
+    let mine = Request::create(OpCode::Create, "/mine", None, Acls::Open, 1);
+    assert_eq!(client.call(OpCode::Create, &mine.body).unwrap().0, 0);
+    server.process.signal(Signal::SIGSTOP);
+    std::thread::sleep(3 * timeout);
+    // What a living client has sent meanwhile waits in the socket.
+    let there = Request::read(OpCode::Exists, "/mine", false);
+    client.send(OpCode::Exists, &there.body);
+    server.process.signal(Signal::SIGCONT);
+    let (err, _) = client.receive().expect("the session lives on");
+    assert_eq!(err, 0, "the ephemeral is there");
 }
 
 /// All that super can see.

@@ -15,6 +15,7 @@ pub mod net;
 pub mod purgatory;
 pub mod replica;
 pub mod shard;
+mod shutdown;
 pub mod start;
 pub mod state;
 pub mod tools;

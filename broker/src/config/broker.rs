@@ -331,7 +331,7 @@ fn refuse_what_is_not_served(settings: &Settings) -> Result<(), ConfigError> {
         ("zookeeper.ssl.client.enable", "TLS towards ZooKeeper"),
         (
             "zookeeper.set.acl",
-            "ACLs on znodes, which need SASL towards ZooKeeper,",
+            "protecting znodes, which needs SASL towards ZooKeeper,",
         ),
     ] {
         if on(key) {

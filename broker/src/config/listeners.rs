@@ -286,7 +286,12 @@ impl Listeners {
         }
         let problem =
             format!("no listener is named {name}: set {NAME} to the one that brokers use");
-        Err(settings.invalid("listeners", problem))
+        let key = if settings.is_set(PROTOCOL) {
+            PROTOCOL
+        } else {
+            "listeners"
+        };
+        Err(settings.invalid(key, problem))
     }
 }
 

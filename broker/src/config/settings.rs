@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::properties::Properties;
 
-use super::def::{Key, Value};
+use super::def::{Key, Standing, Value};
 use super::keys;
 
 /// A configuration that cannot be used: where it stands, and what to write instead.
@@ -204,6 +204,10 @@ impl Settings {
             let place = self.place(name);
             let base = listener_key(name).unwrap_or(name);
             match keys::broker_key(base) {
+                None if OF_AUTHORIZERS.contains(&name) => warnings.push(format!(
+                    "{place}: {name} has no effect: it {}",
+                    Standing::Security.note().unwrap_or_default()
+                )),
                 None => warnings.push(format!(
                     "{place}: {name} is not a key of Kafka; kept, and unused"
                 )),
@@ -221,6 +225,9 @@ impl Settings {
         warnings
     }
 }
+
+/// Keys that only Apache's authorizers read (AclAuthorizer, StandardAuthorizer).
+const OF_AUTHORIZERS: &[&str] = &["super.users", "allow.everyone.if.no.acl.found"];
 
 /// Either gives the other's value where only one is written (KafkaConfig.populateSynonyms).
 fn twin(name: &str) -> Option<&'static str> {

@@ -12,6 +12,7 @@
 //! | `batch` | requests to brokers, collected while one event is handled |
 //! | `assign` | which brokers get the replicas of a new topic |
 //! | `driver` | carries effects out: ZooKeeper, this broker itself, channels |
+//! | `znodes` | what it reads in ZooKeeper |
 //! | `channel` | the way to one other broker |
 
 pub mod assign;
@@ -26,6 +27,7 @@ mod event;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod znodes;
 
 pub use context::{LiveBroker, TopicPartition};
 pub use event::{ControlRequest, Effect, Event, Loaded, Outcome, Write};

@@ -14,6 +14,7 @@ mod index;
 mod load;
 mod partition_log;
 mod producer;
+mod producer_snapshot;
 mod read;
 mod retention;
 mod scan;

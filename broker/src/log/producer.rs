@@ -11,13 +11,10 @@ use std::path::{Path, PathBuf};
 use proto::records::{BatchHeader, EndTxnMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE, Origin};
 
 use super::error::LogError;
-use super::file;
+use super::{file, producer_snapshot};
 
 /// Batches remembered per producer: as many as may be in flight.
 const BATCHES: usize = 5;
-const SNAPSHOT_VERSION: i16 = 1;
-const SNAPSHOT_HEADER: usize = 10;
-const SNAPSHOT_ENTRY: usize = 46;
 
 /// One appended batch of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -410,7 +407,7 @@ impl ProducerState {
             return Ok(None);
         }
         let path = snapshot_path(&self.dir, self.map_end_offset);
-        file::write_plain(&path, &encode_snapshot(&self.producers))?;
+        file::write_plain(&path, &producer_snapshot::encode(&self.producers))?;
         self.snapshots.insert(self.map_end_offset);
         self.last_snapshot_offset = self.map_end_offset;
         Ok(Some(path))
@@ -420,86 +417,13 @@ impl ProducerState {
         let bytes = file::read_if_exists(&snapshot_path(&self.dir, offset))?;
         Ok(bytes.map_or_else(
             || Err("it is gone".to_owned()),
-            |bytes| decode_snapshot(&bytes),
+            |bytes| producer_snapshot::decode(&bytes),
         ))
     }
 
     pub(super) fn moved_to(&mut self, dir: &Path) {
         self.dir = dir.to_owned();
     }
-}
-
-/// Version, CRC32C of what follows, entries; producers in the order of their ids.
-fn encode_snapshot(producers: &HashMap<i64, Producer>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(SNAPSHOT_HEADER + producers.len() * SNAPSHOT_ENTRY);
-    out.extend_from_slice(&SNAPSHOT_VERSION.to_be_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(producers.len() as i32).to_be_bytes());
-    let sorted: BTreeMap<_, _> = producers.iter().collect();
-    for (id, p) in sorted {
-        let last = p.batches.back();
-        out.extend_from_slice(&id.to_be_bytes());
-        out.extend_from_slice(&p.epoch.to_be_bytes());
-        out.extend_from_slice(&p.last_sequence().to_be_bytes());
-        out.extend_from_slice(&last.map_or(-1, |b| b.last_offset).to_be_bytes());
-        out.extend_from_slice(&last.map_or(0, |b| b.offset_delta).to_be_bytes());
-        out.extend_from_slice(&p.last_timestamp.to_be_bytes());
-        out.extend_from_slice(&p.coordinator_epoch.to_be_bytes());
-        out.extend_from_slice(&p.txn_first_offset.unwrap_or(-1).to_be_bytes());
-    }
-    let crc = crc32c::crc32c(&out[6..]);
-    out[2..6].copy_from_slice(&crc.to_be_bytes());
-    out
-}
-
-fn decode_snapshot(bytes: &[u8]) -> Result<Vec<(i64, Producer)>, String> {
-    let mut r = proto::buf::Reader::new(bytes);
-    let damaged = |e: proto::buf::ReadError| e.to_string();
-    let version = r.i16().map_err(damaged)?;
-    if version != SNAPSHOT_VERSION {
-        return Err(format!("unknown version {version}"));
-    }
-    let (stored, computed) = (r.u32().map_err(damaged)?, crc32c::crc32c(r.rest()));
-    if stored != computed {
-        return Err(format!(
-            "stored CRC {stored} is not the computed {computed}"
-        ));
-    }
-    let count = r.i32().map_err(damaged)?;
-    let mut producers = Vec::new();
-    for _ in 0..count {
-        let id = r.i64().map_err(damaged)?;
-        let epoch = r.i16().map_err(damaged)?;
-        let last_sequence = r.i32().map_err(damaged)?;
-        let last_offset = r.i64().map_err(damaged)?;
-        let offset_delta = r.i32().map_err(damaged)?;
-        let last_timestamp = r.i64().map_err(damaged)?;
-        let coordinator_epoch = r.i32().map_err(damaged)?;
-        let txn = r.i64().map_err(damaged)?;
-        let batch = BatchMeta {
-            last_sequence,
-            last_offset,
-            offset_delta,
-            timestamp: last_timestamp,
-        };
-        let batches = if last_offset >= 0 {
-            VecDeque::from([batch])
-        } else {
-            VecDeque::new()
-        };
-        let txn_first_offset = (txn >= 0).then_some(txn);
-        producers.push((
-            id,
-            Producer {
-                epoch,
-                coordinator_epoch,
-                last_timestamp,
-                txn_first_offset,
-                batches,
-            },
-        ));
-    }
-    Ok(producers)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Producer {
     pub last_timestamp: i64,
     /// first offset of the open transaction
     pub txn_first_offset: Option<i64>,
-    batches: VecDeque<BatchMeta>,
+    pub(super) batches: VecDeque<BatchMeta>,
 }
 
 impl Default for Producer {

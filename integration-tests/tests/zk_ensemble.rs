@@ -15,70 +15,13 @@ use std::time::Duration;
 use integration_tests::peers::Java;
 use integration_tests::proc::skipped;
 use integration_tests::rng::{Rng, seed};
-use integration_tests::zk::{Ensemble, Kind, Load, ZkClient};
+use integration_tests::zk::{Ensemble, Kind, Load, check};
 use integration_tests::{java_or_skip, netns};
 
 const OURS: Kind = Kind::Ours;
 const JAVA36: Kind = Kind::Java("3.6.2");
 const JAVA39: Kind = Kind::Java("3.9.5");
 const SESSION_MS: i32 = 40_000;
-
-/// Everything of a dump but what each server writes there by itself.
-fn shared(dump: &str) -> impl Iterator<Item = &str> {
-    dump.lines()
-        .filter(|line| !line.starts_with("/zookeeper/config "))
-}
-
-/// All members agree, and have what was acknowledged. Gives the longest time without a write.
-#[track_caller]
-fn check(ensemble: &mut Ensemble, load: Load) -> Duration {
-    ensemble.wait_serving();
-    load.wait_for(30);
-    let reports = load.stop();
-    ensemble.wait_level();
-    let mut dumps = Vec::new();
-    for id in ensemble.running() {
-        let mut client = ZkClient::connect(ensemble.addr(id), SESSION_MS).unwrap();
-        let server = format!("member {id}");
-        for report in &reports {
-            report.check(&mut client, &server);
-        }
-        dumps.push((id, client.dump()));
-    }
-    let (first, expected) = &dumps[0];
-    for (id, dump) in &dumps {
-        let other = shared(expected).zip(shared(dump)).find(|(a, b)| a != b);
-        assert_eq!(other, None, "members {first} and {id} have different trees");
-        assert_eq!(shared(dump).count(), shared(expected).count());
-    }
-    same_digests(ensemble);
-    let lost: u64 = reports.iter().map(|report| report.expired).sum();
-    assert_eq!(lost, 0, "sessions were lost");
-    let writes: usize = reports.iter().map(|r| r.acknowledged()).sum();
-    let gap = reports.iter().map(|report| report.longest_gap).max();
-    println!("{writes} writes acknowledged, longest gap {gap:?}");
-    gap.unwrap_or_default()
-}
-
-/// The digests that members have noted at the same zxid are the same (four-letter word `hash`).
-#[track_caller]
-fn same_digests(ensemble: &Ensemble) {
-    let mut known = std::collections::BTreeMap::new();
-    let mut compared = 0;
-    for id in ensemble.running() {
-        for line in ensemble.four_letter(id, "hash").lines() {
-            let Some((zxid, digest)) = line.rsplit_once(": ") else {
-                continue;
-            };
-            let (before, by) = known
-                .entry(zxid.to_owned())
-                .or_insert((digest.to_owned(), id));
-            compared += usize::from(*by != id);
-            assert_eq!(before, digest, "digest at {zxid} of members {by} and {id}");
-        }
-    }
-    println!("{compared} digests compared");
-}
 
 fn named(kinds: &[Kind]) -> String {
     let names: Vec<String> = kinds.iter().map(Kind::to_string).collect();

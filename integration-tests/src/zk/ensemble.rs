@@ -86,6 +86,22 @@ impl Ensemble {
         )
     }
 
+    /// Each member on a loopback address of its own, so that all can have one port. Gives the port.
+    pub fn apart(dir: &Path, voters: usize, observers: usize) -> (Self, u16) {
+        let mut ensemble = Self::local(dir, voters, observers);
+        for (last, member) in (1..).zip(&mut ensemble.members) {
+            let host = IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
+            let held: Vec<Port> = (0..3).map(|_| Port::reserve_on(host)).collect();
+            member.host = host;
+            member.ports = [held[0].number(), held[1].number(), held[2].number()];
+            member._held = held;
+        }
+        let shared = Port::reserve();
+        let port = shared.number();
+        ensemble.members[0]._held.push(shared);
+        (ensemble, port)
+    }
+
     /// Each member on a host of its own. The calling thread moves to their switch.
     pub fn on_hosts(dir: &Path, voters: usize, observers: usize) -> Result<Self, String> {
         let count = u8::try_from(voters + observers).map_err(|e| e.to_string())?;

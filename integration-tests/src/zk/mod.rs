@@ -1,6 +1,7 @@
 //! ZooKeeper under test: one configuration that ours and Apache's servers start from, a raw
 //! client that sees every byte, and the oracle that compares two servers.
 
+mod agree;
 mod cfg;
 mod change;
 mod client;
@@ -13,6 +14,7 @@ mod raw;
 mod server;
 mod watcher;
 
+pub use agree::check;
 pub use change::change;
 pub use client::{Gone, Ticket, ZkClient, Znode};
 pub use ensemble::{Ensemble, Kind};

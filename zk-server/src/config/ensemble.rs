@@ -1,7 +1,7 @@
 //! What makes a server a member of an ensemble, and how it is one (Java: `QuorumPeerConfig`, and the
 //! properties that `QuorumPeer`, `Leader`, `Learner`, `QuorumCnxManager` read).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proto::properties::Properties;
 
@@ -38,6 +38,14 @@ pub struct Ensemble {
     pub leader_nodelay: bool,
     pub follower_nodelay: bool,
     pub read_only: bool,
+    /// `observerMasterPort`
+    pub observer_port: Option<u16>,
+    pub observer_reconnect_delay_ms: u64,
+    pub observer_election_delay_ms: u64,
+    /// `oraclePath`: the file says whether this one of two servers goes on alone
+    pub oracle: Option<PathBuf>,
+    /// observers write log and snapshots
+    pub sync_enabled: bool,
     pub local_sessions: bool,
     pub local_sessions_upgrading: bool,
     pub leader_serves: bool,
@@ -224,6 +232,13 @@ fn check(
         )));
     }
     no_address_twice(quorum)?;
+    let observers = set.int("observerMasterPort");
+    if observers > i32::from(u16::MAX) {
+        return Err(ConfigError::invalid(format!(
+            "{}: observerMasterPort={observers}: a port is a number up to 65535.",
+            at(set, "observerMasterPort")
+        )));
+    }
     for (key, harmless, why) in MISSING {
         let Some(value) = set.value(key) else {
             continue;
@@ -290,17 +305,6 @@ const MISSING: &[(&str, &[&str], &str)] = &[
         "SASL between servers is not served by this build: take the line out on all servers, or keep \
          Apache's ZooKeeper",
     ),
-    (
-        "observerMasterPort",
-        &["0"],
-        "followers do not serve observers in this build: take the line out, observers then connect to \
-         the leader",
-    ),
-    (
-        "oraclePath",
-        &[""],
-        "an oracle for two servers is not served by this build: take the line out",
-    ),
 ];
 
 fn role_name(role: Role) -> &'static str {
@@ -335,6 +339,19 @@ pub(super) fn ensemble(set: &mut Resolved) -> Ensemble {
         leader_nodelay: set.bool("leader.nodelay"),
         follower_nodelay: set.bool("follower.nodelay"),
         read_only: set.bool("readonlymode.enabled"),
+        observer_port: u16::try_from(set.int("observerMasterPort"))
+            .ok()
+            .filter(|&port| port > 0),
+        observer_reconnect_delay_ms: ms(set.long("observer.reconnectDelayMs")),
+        observer_election_delay_ms: ms(set.long("observer.election.DelayMs")),
+        oracle: Some(set.text("oraclePath"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
+        // as in Java: the property has the last word
+        sync_enabled: match set.value("observer.syncEnabled") {
+            Some(_) => set.bool("observer.syncEnabled"),
+            None => set.bool("syncEnabled"),
+        },
         local_sessions: set.bool("localSessionsEnabled"),
         local_sessions_upgrading: set.bool("localSessionsUpgradingEnabled"),
         // as Java: only "no" means no

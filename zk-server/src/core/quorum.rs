@@ -68,8 +68,14 @@ impl Server {
             FromQuorum::Pending { zxid, record } => self.proposed(zxid, record, true, out),
             FromQuorum::Revalidated { session, valid } => self.revalidated(session, valid, out),
             FromQuorum::Synced => self.synced(out),
+            // of an observer that this follower serves
+            FromQuorum::Touch {
+                session,
+                timeout_ms,
+            } => {
+                self.touch(session, timeout_ms);
+            }
             FromQuorum::Remote(_)
-            | FromQuorum::Touch { .. }
             | FromQuorum::Revalidate { .. }
             | FromQuorum::Views { .. }
             | FromQuorum::SyncedLearners(_) => {}

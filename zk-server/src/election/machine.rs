@@ -64,6 +64,8 @@ pub struct Election {
     me: i64,
     settings: Settings,
     view: View,
+    /// what the oracle of an ensemble of two says (Java: `QuorumOracleMaj`); `None`: there is none
+    oracle: Option<bool>,
     /// proposed and not active yet; its voters have a say too
     next: Option<View>,
     /// Java: `logicalclock`
@@ -99,6 +101,7 @@ impl Election {
             me,
             settings,
             view,
+            oracle: None,
             next: None,
             round: 0,
             vote: Vote {
@@ -128,6 +131,12 @@ impl Election {
     pub fn set_views(&mut self, view: View, next: Option<View>) {
         self.view = view;
         self.next = next;
+    }
+
+    /// Whether this server may lead without the other one of two.
+    pub fn oracle(&mut self, grants: bool, now: Now, out: &mut Vec<Effect>) {
+        self.oracle = Some(grants);
+        self.count(now, out);
     }
 
     /// Begins a new round.
@@ -305,7 +314,13 @@ impl Election {
         let Some(looking) = &self.looking else {
             return;
         };
-        let joins = (same_round && self.is_led(&looking.received, &ballot))
+        // Of two with an oracle, one that leads has the oracle's word or both votes.
+        let of_two = self.has_oracle()
+            && ballot.state == PeerState::Leading
+            && ballot.vote.leader == from
+            && from != self.me;
+        let joins = of_two
+            || (same_round && self.is_led(&looking.received, &ballot))
             || self.is_led(&looking.settled, &ballot);
         if joins {
             self.decide(ballot.vote, out);
@@ -341,7 +356,8 @@ impl Election {
         }
         let agree = supporters(&looking.received, &own);
         let waits_since = looking.decide_at.take();
-        if !self.is_quorum(&agree) {
+        let alone = self.has_oracle() && self.oracle == Some(true) && agree.contains(&self.me);
+        if !alone && !self.is_quorum(&agree) {
             return;
         }
         // One that was never heard of is starting, likely; others would wait for it.
@@ -415,6 +431,11 @@ impl Election {
 
     fn is_voter(&self, id: i64) -> bool {
         self.view.is_voter(id) || self.next.as_ref().is_some_and(|next| next.is_voter(id))
+    }
+
+    /// An oracle decides which of the two servers goes on when they can't both.
+    fn has_oracle(&self) -> bool {
+        self.oracle.is_some() && self.next.is_none() && self.view.voters().len() == 2
     }
 
     /// A quorum of the active configuration, and of a newer one that is proposed.

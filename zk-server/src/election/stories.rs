@@ -399,3 +399,38 @@ fn an_observer_need_not_ask_again_when_there_is_a_leader() {
     assert!(took < 500, "{took}");
     assert_eq!(table.leader(), 3);
 }
+
+/// Of two servers (Java: `QuorumOracleMaj`).
+#[test]
+fn an_oracle_decides_between_two() {
+    let mut table = Table::new(voters(1..=2));
+    table.start(1, 1, 1);
+    table.with(1, |e, now, out| e.oracle(false, now, out));
+    table.run_for(1000);
+    assert!(!table.decided(), "it needs the other one");
+    table.with(1, |e, now, out| e.oracle(true, now, out));
+    let took = table.decide(1000);
+    assert!((200..250).contains(&took), "a better one may come: {took}");
+    assert_eq!(table.leader(), 1);
+    // The other one comes back, and follows.
+    table.start(2, 1, 9);
+    table.with(2, |e, now, out| e.oracle(false, now, out));
+    table.decide(1000);
+    assert_eq!(table.leader(), 1);
+
+    // Both are there: the oracle has nothing to say.
+    let mut table = Table::new(voters(1..=2));
+    for (id, zxid) in [(1, 1), (2, 9)] {
+        table.start(id, 1, zxid);
+        table.with(id, |e, now, out| e.oracle(id == 1, now, out));
+    }
+    table.decide(1000);
+    assert_eq!(table.leader(), 2);
+
+    // Of three it never has.
+    let mut table = Table::new(voters(1..=3));
+    table.start(1, 1, 1);
+    table.with(1, |e, now, out| e.oracle(true, now, out));
+    table.run_for(1000);
+    assert!(!table.decided());
+}

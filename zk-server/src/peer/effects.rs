@@ -9,10 +9,10 @@ use crate::mutants::{self, Mutant};
 use crate::quorum::View;
 use crate::store::orders::DiskOrder;
 use crate::units::Zxid;
-use crate::zab::{self, Effect};
+use crate::zab::{self, Effect, Learner};
 
 use super::events::PeerEvent;
-use super::io::PeerOutput;
+use super::io::{PeerOutput, Port};
 use super::machine::{Home, Peer, Role};
 
 /// What a server has said that the ensemble has yet to hear.
@@ -38,9 +38,9 @@ impl Peer {
 
     fn carry_out(&mut self, effect: Effect, out: &mut Vec<PeerOutput>) {
         match effect {
-            Effect::Dial { link, server } => {
+            Effect::Dial { link, server, port } => {
                 self.links.insert(link);
-                out.push(PeerOutput::Dial { link, server });
+                out.push(PeerOutput::Dial { link, server, port });
             }
             Effect::Send { link, packet } => out.push(PeerOutput::Send { link, packet }),
             Effect::SendSnapshot { link } => {
@@ -161,6 +161,8 @@ impl Peer {
         }
         if mode == Mode::Leading {
             self.tell_views(out);
+        } else if self.learner().is_some_and(Learner::serves_observers) {
+            out.push(PeerOutput::Listen(Some(Port::Observers)));
         }
         for (conn, peer) in std::mem::take(&mut self.early) {
             self.client(Input::Connected { conn, peer }, out);
@@ -179,6 +181,9 @@ impl Peer {
                 let others = view.voters().len().saturating_sub(1);
                 if mode != Mode::Observing && others > 1 {
                     settings.global_outstanding_limit /= others;
+                }
+                if !self.keeps_log() {
+                    (settings.snap_count, settings.snap_size_bytes) = (u64::MAX, 0);
                 }
                 let server = Server::serve(settings, mode, *database, epoch, self.now);
                 Home::Serving(Box::new(server))

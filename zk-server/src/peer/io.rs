@@ -11,6 +11,7 @@ use crate::store::image::Image;
 use crate::store::orders::{DiskDone, DiskOrder};
 use crate::tree::Database;
 use crate::units::LinkId;
+pub use crate::zab::Port;
 
 #[derive(Debug)]
 pub enum PeerInput {
@@ -26,11 +27,17 @@ pub enum PeerInput {
         server: i64,
         gone: bool,
     },
+    /// `Listen` for learners succeeded. A port for observers is not told of: a follower does without.
+    Listening,
+    /// Learners can't connect: the port is taken, or its address is no one's here.
+    NotListening {
+        reason: String,
+    },
     /// `Dial` succeeded.
     Connected {
         link: LinkId,
     },
-    /// A learner connected to the quorum port.
+    /// A learner connected to a port that this server listens on.
     Accepted {
         link: LinkId,
         peer: SocketAddr,
@@ -53,6 +60,10 @@ pub enum PeerInput {
         link: LinkId,
         reason: String,
     },
+    /// What the oracle of an ensemble of two says now.
+    Oracle {
+        grants: bool,
+    },
     Disk(DiskDone),
     /// An operator's snapshot, to take the place of everything that this server has. Answered by
     /// `PeerEvent::Restored` or `NotRestored`.
@@ -71,11 +82,12 @@ pub enum PeerOutput {
         to: i64,
         notification: Notification,
     },
-    /// Accept connections on the quorum port, or stop doing so.
-    Listen(bool),
+    /// Accept connections on that port alone, or on none.
+    Listen(Option<Port>),
     Dial {
         link: LinkId,
         server: i64,
+        port: Port,
     },
     Send {
         link: LinkId,

@@ -7,10 +7,10 @@ use crate::core::io::Mode;
 use crate::election::{self, Basis};
 use crate::units::LinkId;
 use crate::zab::learner::LINKS;
-use crate::zab::{Leader, Learner, Start};
+use crate::zab::{self, Leader, Learner, Start};
 
 use super::events::PeerEvent;
-use super::io::PeerOutput;
+use super::io::{PeerOutput, Port};
 use super::machine::{Home, Peer, Role};
 
 /// A read-only server comes no sooner than this (Java: `max(2000, tickTime)`).
@@ -20,12 +20,14 @@ const READ_ONLY_AFTER_MS: u64 = 2000;
 pub(super) struct Looking {
     /// the election has begun
     begun: bool,
+    /// it may begin, on the monotonic clock
+    begin_us: u64,
 }
 
 impl Looking {
     pub(super) fn next_deadline(&self, peer: &Peer) -> Option<u64> {
         if !self.begun {
-            return Some(peer.now.mono_us);
+            return Some(self.begin_us.max(peer.now.mono_us));
         }
         let waits = peer.settings.read_only && matches!(peer.home, Home::Idle(_));
         waits.then(|| peer.read_only_at())
@@ -39,7 +41,10 @@ impl Peer {
     }
 
     pub(super) fn begin_election(&mut self, out: &mut Vec<PeerOutput>) {
-        self.role = Role::Looking(Looking { begun: true });
+        self.role = Role::Looking(Looking {
+            begun: true,
+            begin_us: 0,
+        });
         self.looking_since_us = self.now.mono_us;
         self.events.push(PeerEvent::Looking);
         if let Some((leader, zxid)) = self.designated.take() {
@@ -74,9 +79,23 @@ impl Peer {
         self.elect(said, out);
     }
 
+    pub(super) fn oracle(&mut self, grants: bool, out: &mut Vec<PeerOutput>) {
+        self.settings.oracle = Some(grants);
+        let mut effects = Vec::new();
+        if let (Role::Leading(leader), Some(db)) = (&mut self.role, self.home.database()) {
+            leader.oracle(grants, db, self.now, &mut effects);
+        }
+        self.effects.extend(effects);
+        let mut said = Vec::new();
+        self.election.oracle(grants, self.now, &mut said);
+        self.elect(said, out);
+    }
+
     pub(super) fn tick_election(&mut self, out: &mut Vec<PeerOutput>) {
-        if let Role::Looking(Looking { begun: false }) = self.role {
-            self.begin_election(out);
+        if let Role::Looking(looking) = &self.role {
+            if !looking.begun && looking.begin_us <= self.now.mono_us {
+                self.begin_election(out);
+            }
         }
         let mut said = Vec::new();
         self.election.tick(self.now, &mut said);
@@ -117,6 +136,38 @@ impl Peer {
         }
     }
 
+    /// The followers that may serve this observer, in the order in which it tries them (Java:
+    /// `updateObserverMasterList`, which shuffles them): the one after its last comes first, and each
+    /// observer begins with another one. The leader is none of them, for leaders don't listen there.
+    fn masters(&self, leader: i64) -> Vec<i64> {
+        if !self.settings.zab.observer_masters || !self.observes() {
+            return Vec::new();
+        }
+        let voters = self.active.voters().iter().copied();
+        let mut masters: Vec<i64> = voters.filter(|&id| id != leader).collect();
+        let first = self.settings.id.unsigned_abs() as usize + self.masters_left;
+        let first = first.checked_rem(masters.len()).unwrap_or(0);
+        masters.rotate_left(first);
+        masters
+    }
+
+    /// After a role. An observer waits a little, so that not all of them come at once when a leader
+    /// has gone.
+    pub(super) fn look(&mut self, out: &mut Vec<PeerOutput>) {
+        let longest = match self.observed {
+            true => self.settings.observer_election_delay_ms,
+            false => 0,
+        };
+        if longest == 0 {
+            return self.begin_election(out);
+        }
+        let wait = zab::Settings::jitter_us(longest, self.settings.id, self.now);
+        self.role = Role::Looking(Looking {
+            begun: false,
+            begin_us: self.now.mono_us + wait,
+        });
+    }
+
     fn begin_role(&mut self, leader: i64, out: &mut Vec<PeerOutput>) {
         // of clients that were content to read
         self.stop_server(out);
@@ -129,14 +180,15 @@ impl Peer {
             accepted_epoch: self.accepted_epoch,
             current_epoch: self.current_epoch,
             last_zxid: self.last_appended.0,
+            oracle: self.settings.oracle,
         };
         let mut effects = Vec::new();
         let zab = self.settings.zab;
         if leader == self.settings.id {
             self.events.push(PeerEvent::Leading { took_us });
-            out.push(PeerOutput::Listen(true));
+            out.push(PeerOutput::Listen(Some(Port::Quorum)));
             self.discovered = false;
-            let leader = Leader::new(zab, start, self.now, &mut effects);
+            let leader = Leader::new(zab, start, self.now);
             self.role = Role::Leading(Box::new(leader));
         } else {
             self.events.push(if self.observes() {
@@ -146,7 +198,8 @@ impl Peer {
             });
             let link = self.next_link;
             self.next_link = LinkId(link.0 + LINKS);
-            let learner = Learner::new(zab, start, leader, link, self.now, &mut effects);
+            let masters = self.masters(leader);
+            let learner = Learner::new(zab, start, leader, masters, link, self.now, &mut effects);
             self.role = Role::Learning(Box::new(learner));
         }
         self.effects.extend(effects);

@@ -72,6 +72,10 @@ pub struct Peer {
     /// `Flush` and `Reload` that have no answer yet
     pub(super) flushes: u32,
     pub(super) reloads: u32,
+    /// its last role was an observer's
+    pub(super) observed: bool,
+    /// how many masters this observer has left
+    pub(super) masters_left: usize,
     /// what is still to be done of the present input
     pub(super) effects: VecDeque<Effect>,
     pub(super) said: VecDeque<Said>,
@@ -102,6 +106,10 @@ impl Peer {
         };
         let mut election = Election::new(settings.id, settings.election, active.clone(), basis);
         election.set_views(active.clone(), seen.clone());
+        if let Some(grants) = settings.oracle {
+            // It looks for nobody yet, so that nothing follows.
+            election.oracle(grants, now, &mut Vec::new());
+        }
         Self {
             election,
             settings,
@@ -121,6 +129,8 @@ impl Peer {
             reconfig: None,
             flushes: 0,
             reloads: 0,
+            observed: false,
+            masters_left: 0,
             effects: VecDeque::new(),
             said: VecDeque::new(),
             outputs: Vec::new(),
@@ -140,6 +150,7 @@ impl Peer {
                 self.notified(from, &notification, out);
             }
             PeerInput::Disk(done) => self.disk_done(done, out),
+            PeerInput::Oracle { grants } => self.oracle(grants, out),
             PeerInput::OutOfReach { server, gone } => self.reach(server, gone, out),
             PeerInput::Restore { database } => self.restore(database, out),
             PeerInput::Tick => self.tick(out),
@@ -156,6 +167,10 @@ impl Peer {
                     self.links.insert(link);
                     leader.accepted(link, peer, self.now);
                 }
+                Role::Learning(learner) if learner.serves_observers() => {
+                    self.links.insert(link);
+                    learner.accepted(link, peer, self.now);
+                }
                 _ => out.push(PeerOutput::Close { link }),
             }
             return;
@@ -168,7 +183,9 @@ impl Peer {
                 }
             }
             Role::Learning(learner) => {
-                learning(learner, &mut self.links, input, self.now, &mut effects);
+                if let Some(db) = self.home.database() {
+                    learning(learner, &mut self.links, input, db, self.now, &mut effects);
+                }
             }
             // of a role that is over
             Role::Looking(_) | Role::Retiring(_) => {}
@@ -203,7 +220,11 @@ impl Peer {
                     leader.disk(done, db, self.now, &mut effects);
                 }
             }
-            Role::Learning(learner) => learner.disk(done, self.now, &mut effects),
+            Role::Learning(learner) => {
+                if let Some(db) = self.home.database() {
+                    learner.disk(done, db, self.now, &mut effects);
+                }
+            }
             Role::Looking(_) => {}
             Role::Retiring(_) => self.retired(done, out),
         }
@@ -293,6 +314,11 @@ impl Peer {
         self.active.is_observer(self.settings.id)
     }
 
+    /// What it knows of the oracle of an ensemble of two; `None`: there is none.
+    pub fn oracle_says(&self) -> Option<bool> {
+        self.settings.oracle
+    }
+
     pub fn status(&self) -> PeerStatus {
         let serving = matches!(self.home, Home::Serving(_));
         let (state, leader) = match &self.role {
@@ -341,7 +367,15 @@ impl Peer {
             DiskOrder::Reload | DiskOrder::Truncate { .. } => self.reloads += 1,
             _ => {}
         }
-        out.push(PeerOutput::Disk(order));
+        let of_log = matches!(order, DiskOrder::Append { .. } | DiskOrder::Roll);
+        if !of_log || self.keeps_log() {
+            out.push(PeerOutput::Disk(order));
+        }
+    }
+
+    /// An observer may do without: after a restart it gets what came after its last snapshot anew.
+    pub(super) fn keeps_log(&self) -> bool {
+        self.settings.sync_enabled || !self.observes()
     }
 }
 
@@ -365,6 +399,8 @@ fn leading(
 ) {
     match input {
         PeerInput::Packet { link, packet } => leader.packet(link, packet, db, now, out),
+        PeerInput::Listening => leader.listening(out),
+        PeerInput::NotListening { reason } => out.push(Effect::Abandon { reason }),
         PeerInput::SnapshotSent { link } => leader.snapshot_sent(link, now),
         PeerInput::Gone { link, reason } => {
             links.remove(&link);
@@ -378,12 +414,14 @@ fn learning(
     learner: &mut Learner,
     links: &mut BTreeSet<LinkId>,
     input: PeerInput,
+    db: &Database,
     now: Now,
     out: &mut Vec<Effect>,
 ) {
     match input {
         PeerInput::Connected { link } => learner.connected(link, now, out),
-        PeerInput::Packet { link, packet } => learner.packet(link, packet, now, out),
+        PeerInput::Packet { link, packet } => learner.packet(link, packet, db, now, out),
+        PeerInput::SnapshotSent { link } => learner.snapshot_sent(link, now),
         PeerInput::Snapshot { link, database } => learner.snapshot(link, database, now, out),
         PeerInput::Gone { link, reason } => {
             links.remove(&link);

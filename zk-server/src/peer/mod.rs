@@ -11,6 +11,8 @@ mod restore;
 mod retire;
 mod settings;
 mod status;
+#[cfg(test)]
+mod stories;
 
 pub use events::PeerEvent;
 pub use io::{PeerInput, PeerOutput};

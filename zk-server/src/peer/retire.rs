@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::config;
 use crate::mutants::{self, Mutant};
 use crate::store::epochs::Epoch;
 use crate::store::orders::{DiskDone, DiskOrder};
@@ -14,7 +15,6 @@ use crate::units::Zxid;
 
 use super::events::PeerEvent;
 use super::io::PeerOutput;
-use super::looking::Looking;
 use super::machine::{Home, Peer, Role};
 
 #[derive(Debug)]
@@ -58,9 +58,14 @@ impl Peer {
 
     pub(super) fn retire(&mut self, reason: String, out: &mut Vec<PeerOutput>) {
         self.events.push(PeerEvent::Abandoned { reason });
-        if matches!(self.role, Role::Leading(_)) {
-            out.push(PeerOutput::Listen(false));
-        }
+        self.observed = match &self.role {
+            Role::Learning(learner) => {
+                self.masters_left += learner.masters_left();
+                learner.role() == config::Role::Observer
+            }
+            _ => false,
+        };
+        out.push(PeerOutput::Listen(None));
         for link in std::mem::take(&mut self.links) {
             out.push(PeerOutput::Close { link });
         }
@@ -164,11 +169,5 @@ impl Peer {
                 .committed_mut()
                 .keep(self.settings.commit_log_count);
         }
-    }
-
-    /// Begins to look for a leader.
-    fn look(&mut self, out: &mut Vec<PeerOutput>) {
-        self.role = Role::Looking(Looking::default());
-        self.begin_election(out);
     }
 }

@@ -19,6 +19,12 @@ pub struct PeerSettings {
     pub commit_log_count: usize,
     /// `readonlymode.enabled`
     pub read_only: bool,
+    /// `oraclePath`: what the oracle says; `None`: there is none
+    pub oracle: Option<bool>,
+    /// `syncEnabled`: an observer writes what it is told of to its log
+    pub sync_enabled: bool,
+    /// `observer.election.DelayMs`: an observer looks for a leader after so long at most
+    pub observer_election_delay_ms: u64,
 }
 
 /// What a start has found in the files.

@@ -398,8 +398,8 @@ impl Core {
         match output {
             PeerOutput::Client(output) => self.carry_out(state, output, after),
             PeerOutput::Notify { to, notification } => ensemble.election.notify(to, &notification),
-            PeerOutput::Listen(on) => quorum.listen(on),
-            PeerOutput::Dial { link, server } => quorum.dial(link, server),
+            PeerOutput::Listen(port) => quorum.listen(port),
+            PeerOutput::Dial { link, server, port } => quorum.dial(link, server, port),
             PeerOutput::Send { link, packet } => after.touch_link(quorum.send(link, &packet)),
             PeerOutput::SendSnapshot { link, image } => {
                 after.touch_link(quorum.send_snapshot(link, image));

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::core::Core;
 use super::ensemble::Ensemble;
 use super::log::LogQueue;
+use super::oracle;
 use super::prepare::{self, StartError, unexpected};
 use super::roll_call;
 
@@ -60,6 +61,10 @@ pub(super) async fn core(
     let peer = Peer::new(peer_settings(config, me), start, clock.now());
     let core = Arc::new(Core::member(peer, ensemble, clock, queue));
     quorum.attach(&core);
+    if let Some(path) = &config.ensemble.oracle {
+        oracle::watch(path.clone(), &core)
+            .map_err(|error| unexpected(format!("cannot start the oracle's thread: {error}")))?;
+    }
     let hearing = Arc::downgrade(&core);
     let hear = move |heard| {
         if let Some(core) = hearing.upgrade() {
@@ -116,6 +121,9 @@ fn peer_settings(config: &Config, me: i64) -> PeerSettings {
         },
         commit_log_count: ensemble.commit_log_count,
         read_only: ensemble.read_only,
+        oracle: ensemble.oracle.as_deref().map(oracle::first),
+        sync_enabled: ensemble.sync_enabled,
+        observer_election_delay_ms: ensemble.observer_election_delay_ms,
     }
 }
 
@@ -133,6 +141,8 @@ fn zab_settings(config: &Config) -> zab::Settings {
         snapshot_size_factor: ensemble.snapshot_size_factor,
         force_snap_sync: ensemble.force_snapshot_sync,
         reconfig_enabled: config.core.reconfig_enabled,
+        observer_masters: ensemble.observer_port.is_some(),
+        reconnect_delay_ms: ensemble.observer_reconnect_delay_ms,
     }
 }
 
@@ -144,6 +154,7 @@ fn quorum_net(config: &Config, me: i64) -> QuorumNetSettings {
     QuorumNetSettings {
         me,
         listen_on_all: ensemble.listen_on_all,
+        observer_port: ensemble.observer_port,
         // A second try fits into the time in which the leader must be reached.
         connect_timeout: ticks(match ensemble.connect_limit {
             0 => ensemble.init_limit,

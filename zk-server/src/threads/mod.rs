@@ -16,6 +16,7 @@ pub mod ensemble;
 mod events;
 pub mod log;
 mod member;
+mod oracle;
 pub(crate) mod prepare;
 mod roll_call;
 pub mod start;

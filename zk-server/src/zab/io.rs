@@ -11,20 +11,30 @@ use crate::units::LinkId;
 
 use super::event::Event;
 
+/// A port on which a server waits for learners. It listens on one of them at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// the leader's, of its line `server.N`
+    Quorum,
+    /// a follower's, for observers (`observerMasterPort`)
+    Observers,
+}
+
 #[derive(Debug)]
 pub enum Effect {
     // -- network
-    /// Learner: connect to that server's quorum port; answered by `connected` or `gone`.
+    /// Learner: connect to that port of that server; answered by `connected` or `gone`.
     Dial {
         link: LinkId,
         server: i64,
+        port: Port,
     },
     /// Packets of one link arrive in the order of their effects.
     Send {
         link: LinkId,
         packet: QuorumPacket,
     },
-    /// Leader: stream the database as it is now, then Java's signature. Follows a `Snap` packet;
+    /// Leader, observer master: stream the database as it is now, then Java's signature. Follows a `Snap` packet;
     /// answered by `snapshot_sent`.
     SendSnapshot {
         link: LinkId,
@@ -65,7 +75,7 @@ pub enum Effect {
     },
     /// Leader: a learner's client wants this.
     Request(RemoteRequest),
-    /// Leader: a learner has heard of this session.
+    /// Leader, observer master: a learner has heard of this session.
     Touch {
         session: i64,
         timeout_ms: i32,

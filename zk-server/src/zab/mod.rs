@@ -11,6 +11,7 @@ mod handler;
 pub mod io;
 pub mod leader;
 pub mod learner;
+mod observer_master;
 pub mod settings;
 #[cfg(test)]
 mod testing;
@@ -19,7 +20,7 @@ mod tests;
 mod zxid;
 
 pub use event::Event;
-pub use io::Effect;
+pub use io::{Effect, Port};
 pub use leader::Leader;
 pub use learner::Learner;
 pub use settings::{Settings, Start};

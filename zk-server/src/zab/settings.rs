@@ -1,6 +1,7 @@
 //! What leader and learner need to know when they begin.
 
 use crate::quorum::View;
+use crate::units::Now;
 
 /// Configuration that ZAB reads. Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +23,10 @@ pub struct Settings {
     pub snapshot_size_factor: f64,
     pub force_snap_sync: bool,
     pub reconfig_enabled: bool,
+    /// Followers serve observers, and observers connect to them (`observerMasterPort`).
+    pub observer_masters: bool,
+    /// `observer.reconnectDelayMs`: an observer waits for so long at most before it connects
+    pub reconnect_delay_ms: u64,
 }
 
 impl Settings {
@@ -38,6 +43,8 @@ impl Settings {
         snapshot_size_factor: 0.33,
         force_snap_sync: false,
         reconfig_enabled: false,
+        observer_masters: false,
+        reconnect_delay_ms: 0,
     };
 }
 
@@ -48,6 +55,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// A part of a longest delay, another one for each server and moment, so that many servers don't
+    /// come at once.
+    pub fn jitter_us(longest_ms: u64, me: i64, now: Now) -> u64 {
+        let mut x = now.mono_us ^ (me as u64).rotate_left(32);
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % (longest_ms * 1000).max(1)
+    }
+
     pub fn ticks_us(&self, ticks: u64) -> u64 {
         ticks * self.tick_time_ms * 1000
     }
@@ -65,4 +81,7 @@ pub struct Start {
     pub current_epoch: i64,
     /// of the last transaction in log and database, which are the same here
     pub last_zxid: i64,
+    /// What the oracle of an ensemble of two says (`oraclePath`): whether this server may go on without
+    /// the other one. `None`: there is none.
+    pub oracle: Option<bool>,
 }

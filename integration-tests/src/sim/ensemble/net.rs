@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use proto::quorum::{Notification, PacketType, QuorumPacket};
 use zk_server::peer::PeerInput;
+use zk_server::peer::io::Port;
 use zk_server::units::LinkId;
 
 use crate::rng::Rng;
@@ -89,7 +90,7 @@ impl World {
         self.held.push(event);
     }
 
-    pub(super) fn dial(&mut self, server: usize, link: LinkId, target: i64) {
+    pub(super) fn dial(&mut self, server: usize, link: LinkId, target: i64, port: Port) {
         let life = self.servers[server].life;
         let target = usize::try_from(target - 1).unwrap_or(usize::MAX);
         if target >= self.servers.len() || target == server {
@@ -113,12 +114,19 @@ impl World {
                 life,
                 link,
                 target,
+                port,
             },
         );
     }
 
     /// A dial has got to its target.
-    pub(super) fn dialled(&mut self, server: usize, life: u64, id: LinkId, target: usize) {
+    pub(super) fn dialled(
+        &mut self,
+        server: usize,
+        life: u64,
+        id: LinkId,
+        (target, port): (usize, Port),
+    ) {
         if self.servers[server].life != life {
             return;
         }
@@ -126,7 +134,7 @@ impl World {
         let listens = self.servers[target]
             .live
             .as_ref()
-            .is_some_and(|l| l.listens);
+            .is_some_and(|l| l.listens == Some(port));
         if cut || !listens {
             let (after, reason) = if cut {
                 (2 * SECOND, "connect timed out")

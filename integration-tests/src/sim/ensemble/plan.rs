@@ -37,6 +37,8 @@ pub struct Plan {
     pub groups: &'static str,
     /// `localSessionsEnabled`, `localSessionsUpgradingEnabled`
     pub local_sessions: bool,
+    /// followers serve observers (`observerMasterPort`)
+    pub observer_masters: bool,
     /// old snapshots and logs are removed after each snapshot
     pub purges: bool,
     /// no fault later than this
@@ -81,6 +83,7 @@ impl Plan {
         }
         plan.read_only = rng.chance(20);
         plan.purges = rng.chance(30);
+        plan.observer_masters = rng.chance(50);
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
@@ -125,6 +128,7 @@ impl Plan {
             reconfig: false,
             groups: "",
             local_sessions: false,
+            observer_masters: false,
             purges: false,
             heal_at: 42 * SECOND,
             quiet_at: 54 * SECOND,

@@ -10,6 +10,7 @@ use zk_server::auth::Providers;
 use zk_server::core::Settings as CoreSettings;
 use zk_server::core::io::{Input, Output};
 use zk_server::election;
+use zk_server::peer::io::Port;
 use zk_server::peer::{Peer, PeerInput, PeerOutput, PeerSettings, PeerStart, PeerStatus, ZabState};
 use zk_server::quorum::View;
 use zk_server::store::snapshot::wire;
@@ -69,7 +70,7 @@ pub struct Live {
     /// what the disk works on
     pub busy: Option<Vec<Order>>,
     pub tick_at: u64,
-    pub listens: bool,
+    pub listens: Option<Port>,
     pub links: BTreeMap<LinkId, (u64, usize)>,
     /// snapshots that are waited for
     pub receiving: BTreeMap<LinkId, i64>,
@@ -215,6 +216,7 @@ impl Server {
                 sync_limit: self.sync_limit,
                 snapshot_size_factor: plan.snapshot_size_factor,
                 reconfig_enabled: plan.reconfig,
+                observer_masters: plan.observer_masters,
                 ..zab::Settings::default()
             },
             election: election::Settings {
@@ -223,6 +225,9 @@ impl Server {
             },
             commit_log_count: self.commit_log_count,
             read_only: plan.read_only,
+            oracle: None,
+            sync_enabled: true,
+            observer_election_delay_ms: 200,
         }
     }
 
@@ -299,7 +304,7 @@ impl World {
             orders: Vec::new(),
             busy: None,
             tick_at: u64::MAX,
-            listens: false,
+            listens: None,
             links: BTreeMap::new(),
             receiving: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -410,16 +415,32 @@ impl World {
         self.begin_disk(index);
     }
 
+    fn listen(&mut self, index: usize, port: Option<Port>) {
+        let server = &mut self.servers[index];
+        let life = server.life;
+        if let Some(live) = &mut server.live {
+            live.listens = port;
+        }
+        if port == Some(Port::Quorum) {
+            let input = PeerInput::Listening;
+            let server = index;
+            self.schedule(
+                self.now,
+                Event::Input {
+                    server,
+                    life,
+                    input,
+                },
+            );
+        }
+    }
+
     fn output(&mut self, index: usize, output: PeerOutput) {
         match output {
             PeerOutput::Client(output) => self.client_output(index, output),
             PeerOutput::Notify { to, notification } => self.notify(index, to, notification),
-            PeerOutput::Listen(listens) => {
-                if let Some(live) = &mut self.servers[index].live {
-                    live.listens = listens;
-                }
-            }
-            PeerOutput::Dial { link, server } => self.dial(index, link, server),
+            PeerOutput::Listen(port) => self.listen(index, port),
+            PeerOutput::Dial { link, server, port } => self.dial(index, link, server, port),
             PeerOutput::Send { link, packet } => self.send_packet(index, link, packet),
             PeerOutput::SendSnapshot { link, image } => {
                 let mut bytes = Vec::new();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use bytes::Bytes;
 use proto::quorum::Notification;
 use zk_server::peer::PeerInput;
+use zk_server::peer::io::Port;
 use zk_server::store::Job;
 use zk_server::units::{ConnId, LinkId};
 
@@ -63,6 +64,7 @@ pub enum Event {
         life: u64,
         link: LinkId,
         target: usize,
+        port: Port,
     },
     ToServer {
         conn: u64,
@@ -323,7 +325,8 @@ impl World {
                 life,
                 link,
                 target,
-            } => self.dialled(server, life, link, target),
+                port,
+            } => self.dialled(server, life, link, (target, port)),
             Event::ToServer { conn, what } => self.reach_server(conn, what),
             Event::ToClient { conn, what } => self.reach_client(conn, what),
             Event::Act { client, turn } => self.act(client, turn),

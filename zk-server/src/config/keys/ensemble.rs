@@ -77,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "observers write log and snapshots",
     )
-    .noted("observers always keep log and snapshots here"),
+    .held_by("an_observer_without_sync_keeps_no_log"),
     Key::prop(
         "observer.syncEnabled",
         Bool,
@@ -85,7 +85,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.5",
         "observers write log and snapshots",
     )
-    .noted("observers always keep log and snapshots here"),
+    .held_by("an_observer_without_sync_keeps_no_log"),
     Key::cfg(
         "observerMasterPort",
         Int,
@@ -93,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "port on which followers serve observers",
     )
-    .noted("followers serve no observers in this build, and an ensemble refuses the port"),
+    .held_by("observers_live_on_followers"),
     Key::cfg(
         "quorumListenOnAllIPs",
         Bool,
@@ -230,7 +230,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.7",
         "file of the oracle of two servers",
     )
-    .noted("an oracle is not served by this build, and an ensemble refuses it"),
+    .held_by("an_oracle_decides_which_of_two_goes_on"),
     Key::prop(
         "leaderServes",
         Text,
@@ -350,7 +350,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds before an observer connects again",
     )
-    .noted("an observer looks for the leader at once"),
+    .held_by("an_observer_waits_before_it_connects_to_the_leader"),
     Key::prop(
         "observer.election.DelayMs",
         Long,
@@ -358,7 +358,7 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "milliseconds before an observer takes part in an election",
     )
-    .noted("an observer looks for the leader at once"),
+    .held_by("an_observer_waits_before_it_looks_again"),
     Key::prop(
         "observerMaster.sizeLimit",
         Int,
@@ -366,7 +366,9 @@ pub(super) const KEYS: &[Key] = &[
         "3.6",
         "bytes kept for observers",
     )
-    .noted("followers serve no observers in this build, and an ensemble refuses the port"),
+    .noted(
+        "a follower needs nothing for observers beside its last transactions (commitLogCount) and its log",
+    ),
     Key::prop(
         "forceSnapshotSync",
         Bool,

@@ -23,8 +23,12 @@ pub(super) fn leader(net: &Net) -> Body {
 }
 
 pub(super) fn observers(net: &Net) -> Body {
-    let leading = Member::of(net).and_then(|member| member.leading);
-    let learners = leading.map_or_else(Vec::new, |leading| leading.learners);
+    let learners = match Member::of(net) {
+        Some(member) => member
+            .leading
+            .map_or(member.observers, |leading| leading.learners),
+        None => Vec::new(),
+    };
     let waiting = |link| match net.core.ensemble() {
         Some(ensemble) => ensemble.quorum.waiting(link),
         None => 0,

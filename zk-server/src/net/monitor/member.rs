@@ -7,13 +7,18 @@ use super::Value;
 use super::figures::int;
 use crate::net::Net;
 use crate::peer::{PeerStatus, ZabState};
-use crate::zab::leader::{LeaderStatus, ProposalSizes};
+use crate::zab::Learner;
+use crate::zab::leader::{LeaderStatus, LearnerStatus, ProposalSizes};
 
 /// A moment of a member and, while it leads, of what it leads.
 #[derive(Debug, Clone)]
 pub struct Member {
     pub status: PeerStatus,
     pub leading: Option<LeaderStatus>,
+    /// observers that it serves as a follower
+    pub observers: Vec<LearnerStatus>,
+    /// the server that it is a learner of: the leader, or an observer's master
+    pub master: Option<i64>,
 }
 
 impl Member {
@@ -22,6 +27,8 @@ impl Member {
         net.core.with_peer(|peer| Self {
             status: peer.status(),
             leading: peer.leader().map(|leader| leader.status()),
+            observers: peer.learner().map_or_else(Vec::new, Learner::observers),
+            master: peer.learner().map(Learner::master),
         })
     }
 
@@ -68,8 +75,8 @@ impl Member {
                 ("min_proposal_size", Value::Int(leading.proposal_sizes.min)),
             ]);
         } else if self.status.state == PeerState::Following {
-            // a follower serves no observers in this build
-            all.push(("synced_observers", Value::Int(0)));
+            let synced = self.observers.iter().filter(|observer| observer.synced);
+            all.push(("synced_observers", count(synced.count())));
         }
         all
     }

@@ -44,7 +44,7 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
         let state = Value::Text(member.state());
         values.push(("peer_state".to_owned(), state));
         if member.status.state == PeerState::Observing {
-            let master = member.status.leader.unwrap_or(-1);
+            let master = member.master.unwrap_or(-1);
             values.push(("observer_master_id".to_owned(), Value::Int(master)));
         }
     }

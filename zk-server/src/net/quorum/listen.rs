@@ -1,25 +1,31 @@
-//! Accepting learners (Java: `Leader.LearnerCnxAcceptor`). Only while leading: a learner that knocks
-//! too early is refused by the system, and tries again as Java's learners do.
+//! Accepting learners (Java: `Leader.LearnerCnxAcceptor`), or observers (Java: `ObserverMaster`). Only
+//! while leading, or while a master of observers: a learner that knocks too early is refused by the
+//! system, and tries again as Java's learners do.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::{QuorumNet, prepare, talk};
 use crate::net::bind;
+use crate::peer::PeerInput;
+use crate::peer::io::Port;
 use crate::threads::core::Core;
 
 /// Links beyond this many are closed at once.
 const MAX_LINKS: usize = 1024;
 
 /// Accepts on all addresses until it is dropped.
-pub(super) async fn accept(net: Arc<QuorumNet>) {
+pub(super) async fn accept(net: Arc<QuorumNet>, port: Port) {
     let mut acceptors = JoinSet::new();
-    for listener in bind(&net).await {
+    for listener in bind(&net, port).await {
         acceptors.spawn(accept_on(listener, net.clone()));
+    }
+    if let (Some(core), Port::Quorum) = (net.core(), port) {
+        core.peer(PeerInput::Listening);
     }
     while acceptors.join_next().await.is_some() {}
 }
@@ -52,19 +58,34 @@ fn take(stream: TcpStream, peer: SocketAddr, net: &Arc<QuorumNet>, core: Arc<Cor
         .spawn(talk::accepted(net.clone(), core, stream, peer));
 }
 
+/// A port that is taken for longer is taken by somebody else, not by the listener that was closed just
+/// now.
+const LONG: Duration = Duration::from_millis(100);
+/// A leader whose port is taken for as long gives up its role. By then the others have found that they
+/// can't connect and have looked for another leader, whom this server then follows; if it gave up at
+/// once, as Java's does, it would be elected again and again.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// Between two lines about a port that stays taken.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
 /// Binds every address of this server; tries again as long as one cannot be bound.
-async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
-    // The port may still be held by the listener that was closed just now.
+async fn bind(net: &QuorumNet, port: Port) -> Vec<TcpListener> {
+    let began = Instant::now();
+    let mut given_up = false;
     let mut pause = Duration::from_millis(2);
-    let mut said = false;
     loop {
-        match try_bind(net).await {
+        let why = match try_bind(net, port).await {
             Ok(listeners) => return listeners,
-            Err(why) => {
-                if !said && pause > LONG {
-                    tracing::error!("Couldn't bind to the quorum port: {why}");
-                    said = true;
-                }
+            Err(why) => why,
+        };
+        if began.elapsed() > LONG {
+            tell(net, port, &why);
+        }
+        if port == Port::Quorum && !given_up && began.elapsed() > PATIENCE {
+            given_up = true;
+            if let Some(core) = net.core() {
+                let reason = "learners can't connect: the quorum port can't be bound".to_owned();
+                core.peer(PeerInput::NotListening { reason });
             }
         }
         tokio::time::sleep(pause).await;
@@ -72,23 +93,41 @@ async fn bind(net: &QuorumNet) -> Vec<TcpListener> {
     }
 }
 
-/// A port that is taken for longer is taken by somebody else.
-const LONG: Duration = Duration::from_millis(100);
+fn tell(net: &QuorumNet, port: Port, why: &str) {
+    let mut told = net
+        .told_unbound
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|at| at.elapsed() > TELL_AGAIN) {
+        *told = Some(Instant::now());
+        match port {
+            Port::Quorum => tracing::error!(
+                "Couldn't bind to the quorum port, so that this server can't lead: {why}"
+            ),
+            Port::Observers => tracing::error!(
+                "Couldn't bind to observerMasterPort, so that no observer can connect here: {why}"
+            ),
+        }
+    }
+}
 
-pub(super) async fn try_bind(net: &QuorumNet) -> Result<Vec<TcpListener>, String> {
+pub(super) async fn try_bind(net: &QuorumNet, which: Port) -> Result<Vec<TcpListener>, String> {
     let Some(server) = net.server(net.settings.me) else {
         return Err("this server is not in the configuration".to_owned());
     };
     let mut listeners = Vec::new();
-    for (host, port, _) in &server.addresses {
+    for (host, port) in net.addresses(&server, which) {
         let bound = if net.settings.listen_on_all || host == "0.0.0.0" || host == "::" {
-            bind::all(*port)
+            bind::all(port)
         } else {
-            bind::name(host, *port).await
+            bind::name(&host, port).await
         };
         listeners.push(bound.map_err(|error| {
-            let line = format!("server.{} ({})", server.id, server.place);
-            bind::explained("quorum", host, *port, &line, &error)
+            let (what, line) = match which {
+                Port::Quorum => ("quorum", format!("server.{} ({})", server.id, server.place)),
+                Port::Observers => ("observer", "observerMasterPort".to_owned()),
+            };
+            bind::explained(what, &host, port, &line, &error)
         })?);
     }
     Ok(listeners)

@@ -1,5 +1,5 @@
-//! The quorum port: connections between leader and learners (Java: `Leader.LearnerCnxAcceptor`,
-//! `LearnerHandler`, `Learner.connectToLeader`). Carries packets and snapshots; which of them go where
+//! The quorum port: connections between leader and learners, and those of observers with a follower
+//! (Java: `Leader.LearnerCnxAcceptor`, `ObserverMaster`, `LearnerHandler`, `Learner.connectToLeader`). Carries packets and snapshots; which of them go where
 //! is the peer's business.
 //!
 //! | module | what it is |
@@ -7,7 +7,7 @@
 //! | [`link`] | one connection, shared |
 //! | `talk` | its task: reads packets, streams snapshots |
 //! | `dial` | connecting to a server: all its addresses, names resolved each time |
-//! | `listen` | accepting, only while leading |
+//! | `listen` | accepting: learners while leading, observers while a master of observers |
 
 mod dial;
 pub mod link;
@@ -17,7 +17,7 @@ mod talk;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::quorum::QuorumPacket;
 use socket2::SockRef;
@@ -27,6 +27,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::QuorumServer;
 use crate::net::strangers::Unheard;
+use crate::peer::io::Port;
 use crate::quorum::View;
 use crate::store::DatabaseSettings;
 use crate::store::image::Image;
@@ -35,15 +36,14 @@ use crate::units::LinkId;
 
 pub use link::Link;
 
-/// Links that a server accepts have this bit; those that it dials do not.
-const ACCEPTED: u64 = 1 << 63;
-
 /// What the configuration says about these connections.
 #[derive(Debug, Clone)]
 pub struct QuorumNetSettings {
     pub me: i64,
     /// `quorumListenOnAllIPs`
     pub listen_on_all: bool,
+    /// `observerMasterPort`
+    pub observer_port: Option<u16>,
     /// how long connecting may take
     pub connect_timeout: Duration,
     /// how long a snapshot may stand still (`initLimit`)
@@ -70,6 +70,8 @@ pub struct QuorumNet {
     listening: Mutex<Option<AbortHandle>>,
     /// connections that have not sent a packet
     unheard: Arc<Unheard>,
+    /// when it was told that a port can't be bound
+    told_unbound: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -86,13 +88,14 @@ impl QuorumNet {
             runtime: Handle::current(),
             core: OnceLock::new(),
             links: Mutex::default(),
-            next_accepted: AtomicU64::new(ACCEPTED),
+            next_accepted: AtomicU64::new(1),
             views: Mutex::new(Views {
                 active: view,
                 proposed: None,
             }),
             listening: Mutex::default(),
             unheard: Arc::default(),
+            told_unbound: Mutex::default(),
         }
     }
 
@@ -168,14 +171,24 @@ impl QuorumNet {
         self.links().get(&id).cloned()
     }
 
-    pub fn dial(self: &Arc<Self>, id: LinkId, server: i64) {
+    pub fn dial(self: &Arc<Self>, id: LinkId, server: i64, port: Port) {
         let link = self.add(id);
         self.runtime
-            .spawn(talk::dialled(self.clone(), link, server));
+            .spawn(talk::dialled(self.clone(), link, server, port));
     }
 
-    /// Accepts connections from here on, or no longer.
-    pub fn listen(self: &Arc<Self>, on: bool) {
+    /// Where that port of a server is.
+    fn addresses(&self, server: &QuorumServer, port: Port) -> Vec<(String, u16)> {
+        let all = server.addresses.iter();
+        all.filter_map(|(host, quorum, _)| match port {
+            Port::Quorum => Some((host.clone(), *quorum)),
+            Port::Observers => Some((host.clone(), self.settings.observer_port?)),
+        })
+        .collect()
+    }
+
+    /// Accepts connections on that port from here on, or on none.
+    pub fn listen(self: &Arc<Self>, port: Option<Port>) {
         let mut listening = self
             .listening
             .lock()
@@ -183,15 +196,15 @@ impl QuorumNet {
         if let Some(task) = listening.take() {
             task.abort();
         }
-        if on {
-            let task = self.runtime.spawn(listen::accept(self.clone()));
+        if let Some(port) = port {
+            let task = self.runtime.spawn(listen::accept(self.clone(), port));
             *listening = Some(task.abort_handle());
         }
     }
 
     /// Why this server could not lead, if its quorum port is not to be had.
     pub async fn cannot_listen(&self) -> Option<String> {
-        listen::try_bind(self).await.err()
+        listen::try_bind(self, Port::Quorum).await.err()
     }
 
     fn next_accepted(&self) -> LinkId {

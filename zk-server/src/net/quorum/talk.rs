@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::link::{Link, Todo};
 use super::{QuorumNet, dial, prepare};
 use crate::peer::PeerInput;
+use crate::peer::io::Port;
 use crate::store::image::Image;
 use crate::store::snapshot::wire::{self, Receiver};
 use crate::threads::core::Core;
@@ -37,12 +38,10 @@ const PIECES: usize = 4;
 type End = Result<(), String>;
 
 /// A link that this server opens.
-pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64) {
+pub(super) async fn dialled(net: Arc<QuorumNet>, link: Arc<Link>, server: i64, port: Port) {
     let Some(core) = net.core() else { return };
-    let addresses = net.server(server).map_or_else(Vec::new, |server| {
-        let all = server.addresses.iter();
-        all.map(|(host, port, _)| (host.clone(), *port)).collect()
-    });
+    let addresses = net.server(server);
+    let addresses = addresses.map_or_else(Vec::new, |server| net.addresses(&server, port));
     let connecting = dial::connect(addresses, net.settings.connect_timeout);
     let connected = tokio::select! {
         connected = connecting => connected,

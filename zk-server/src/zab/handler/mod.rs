@@ -18,6 +18,7 @@ use crate::units::{LinkId, Now};
 
 use super::event::Event;
 use super::io::Effect;
+use super::leader::LearnerStatus;
 use super::settings::Settings;
 use super::zxid::epoch_of;
 
@@ -195,6 +196,24 @@ impl Handlers {
             }
         }
         late
+    }
+
+    /// For operators, after so many ticks.
+    pub(super) fn status(&self, ticks: u64) -> Vec<LearnerStatus> {
+        let all = self.all.iter();
+        all.map(|(&link, learner)| LearnerStatus {
+            link,
+            since_ms: learner.since_ms,
+            server: learner.server,
+            peer: learner.peer,
+            role: learner.role,
+            synced: learner.stage == Stage::Active && learner.counts_until_tick >= ticks,
+            received: learner.received,
+            sent: learner.sent,
+            requests: learner.requests,
+            last_zxid: learner.last_zxid,
+        })
+        .collect()
     }
 
     /// Its connection is closed, or is to be closed.

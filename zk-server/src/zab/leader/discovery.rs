@@ -78,7 +78,8 @@ impl Leader {
             self.connecting.insert(server);
         }
         let with_me = self.connecting.contains(&self.start.me);
-        if with_me && self.views.active.is_quorum(&self.connecting) {
+        let enough = self.views.active.is_quorum(&self.connecting) || self.oracle_stands_in();
+        if with_me && enough {
             self.phase = Phase::Accepting;
             self.deadline_us = None;
             out.push(Effect::Disk(DiskOrder::WriteEpoch {
@@ -151,9 +152,10 @@ impl Leader {
 
     /// From here on no leader of an older epoch can have a quorum, and this server's history holds
     /// all that any quorum has committed.
-    fn check_elected(&mut self, db: &Database, now: Now, out: &mut Vec<Effect>) {
+    pub(super) fn check_elected(&mut self, db: &Database, now: Now, out: &mut Vec<Effect>) {
         let with_me = self.electing.contains(&self.start.me);
-        if !with_me || !self.views.active.is_quorum(&self.electing) {
+        let enough = self.views.active.is_quorum(&self.electing) || self.oracle_stands_in();
+        if !with_me || !enough {
             return;
         }
         self.phase = Phase::Establishing;

@@ -22,7 +22,7 @@ use crate::store::orders::DiskDone;
 use crate::tree::Database;
 use crate::units::Now;
 
-use super::handler::{Handlers, Stage};
+use super::handler::{Handler, Handlers, Stage};
 use super::io::Effect;
 use super::settings::{Settings, Start};
 use crate::units::LinkId;
@@ -79,9 +79,9 @@ pub struct Leader {
 }
 
 impl Leader {
-    /// The quorum port should be open from here on.
-    pub fn new(settings: Settings, start: Start, now: Now, out: &mut Vec<Effect>) -> Self {
-        let mut leader = Self {
+    /// Does nothing before the quorum port is open, but wait for it.
+    pub fn new(settings: Settings, start: Start, now: Now) -> Self {
+        Self {
             views: Views::new(start.active.clone(), start.last_seen.clone()),
             phase: Phase::Discovering,
             epoch: start.accepted_epoch + 1,
@@ -102,9 +102,32 @@ impl Leader {
             next_half_us: 0,
             settings,
             start,
-        };
-        leader.connecting(leader.start.me, leader.start.accepted_epoch, out);
-        leader
+        }
+    }
+
+    /// The quorum port is open: learners can come.
+    pub fn listening(&mut self, out: &mut Vec<Effect>) {
+        if self.phase == Phase::Discovering {
+            let (me, accepted) = (self.start.me, self.start.accepted_epoch);
+            self.connecting(me, accepted, out);
+        }
+    }
+
+    /// What the oracle says now.
+    pub fn oracle(&mut self, grants: bool, db: &Database, now: Now, out: &mut Vec<Effect>) {
+        if self.start.oracle.is_none() {
+            return;
+        }
+        self.start.oracle = Some(grants);
+        let me = self.start.me;
+        match self.phase {
+            Phase::Discovering if self.connecting.contains(&me) => {
+                self.connecting(me, self.start.accepted_epoch, out);
+            }
+            Phase::Electing => self.check_elected(db, now, out),
+            Phase::Establishing => self.check_established(now, out),
+            _ => {}
+        }
     }
 
     /// A learner has connected.

@@ -78,10 +78,11 @@ impl Outstanding {
         }
     }
 
-    /// The oldest one, when a quorum has logged it.
-    pub(super) fn pop_committed(&mut self) -> Option<Proposal> {
+    /// The oldest one, when a quorum has logged it, or `alone`, who is enough.
+    pub(super) fn pop_committed(&mut self, alone: Option<i64>) -> Option<Proposal> {
         let oldest = self.proposals.front()?;
-        if oldest.views.have_quorum(&oldest.acks) {
+        let enough = alone.is_some_and(|id| oldest.acks.contains(&id));
+        if enough || oldest.views.have_quorum(&oldest.acks) {
             self.proposals.pop_front()
         } else {
             None

@@ -1,9 +1,13 @@
 //! The active configuration and the one that may follow it: a quorum is one of both (Java:
-//! `SyncedLearnerTracker`).
+//! `SyncedLearnerTracker`). In an ensemble of two an oracle may stand in for the other server (Java:
+//! `QuorumOracleMaj`).
 
 use std::collections::BTreeSet;
 
+use crate::config::Role;
 use crate::quorum::View;
+
+use super::Leader;
 
 #[derive(Debug, Clone)]
 pub(super) struct Views {
@@ -51,5 +55,22 @@ impl Views {
             Some(pending) => format!("{},{}", set(&self.active), set(pending)),
             None => set(&self.active),
         }
+    }
+}
+
+impl Leader {
+    /// Whether these servers are enough, of which this one is.
+    pub(super) fn is_enough(&self, ids: &BTreeSet<i64>) -> bool {
+        ids.contains(&self.start.me) && (self.views.have_quorum(ids) || self.oracle_stands_in())
+    }
+
+    /// The oracle wants this server to go on without the other voter, which does not follow.
+    pub(super) fn oracle_stands_in(&self) -> bool {
+        let follows = |l: &super::Handler| l.role == Role::Participant && l.forwarding();
+        self.start.oracle == Some(true)
+            && self.views.pending().is_none()
+            && self.views.active.voters().len() == 2
+            && self.views.active.is_voter(self.start.me)
+            && !self.learners.values().any(follows)
     }
 }

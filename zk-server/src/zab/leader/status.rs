@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::config::Role;
 use crate::units::LinkId;
 
-use crate::zab::handler::{Handler, Stage};
+use crate::zab::handler::Handler;
 
 use super::{Leader, Phase};
 
@@ -84,7 +84,6 @@ impl Leader {
     }
 
     pub fn status(&self) -> LeaderStatus {
-        let learners = self.learners.iter();
         let forwarding = |role| {
             let all = self.learners.values();
             all.filter(move |l| l.role == role && l.forwarding())
@@ -94,9 +93,7 @@ impl Leader {
         LeaderStatus {
             phase: self.phase,
             epoch: self.epoch,
-            learners: learners
-                .map(|(link, l)| self.learner_status(*link, l))
-                .collect(),
+            learners: self.learners.status(self.ticks),
             synced_followers: followers,
             synced_non_voting_followers: followers
                 - forwarding(Role::Participant).filter(votes).count(),
@@ -117,20 +114,5 @@ impl Leader {
         let followers = followers.filter(|l| l.role == Role::Participant);
         let me = std::iter::once(self.start.me);
         followers.filter_map(|l| l.server).chain(me)
-    }
-
-    fn learner_status(&self, link: LinkId, learner: &Handler) -> LearnerStatus {
-        LearnerStatus {
-            link,
-            since_ms: learner.since_ms,
-            server: learner.server,
-            peer: learner.peer,
-            role: learner.role,
-            synced: learner.stage == Stage::Active && learner.counts_until_tick >= self.ticks,
-            received: learner.received,
-            sent: learner.sent,
-            requests: learner.requests,
-            last_zxid: learner.last_zxid,
-        }
     }
 }

@@ -93,8 +93,7 @@ impl Leader {
 
     /// A quorum has this server's history and the epoch on disk: it is the leader of the epoch.
     pub(super) fn check_established(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let with_me = self.established.contains(&self.start.me);
-        if !with_me || !self.views.have_quorum(&self.established) {
+        if !self.is_enough(&self.established) {
             return;
         }
         self.phase = Phase::Serving;

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use proto::quorum::payload::{Request, Revalidate, Revalidated, Touch};
 use proto::quorum::{PacketType, QuorumPacket};
+use proto::zk::OpCode;
 
 use crate::auth::Identity;
 use crate::config::Role;
@@ -12,18 +13,25 @@ use crate::quorum::View;
 use crate::zab::io::Effect;
 
 use super::sync::mismatch;
-use super::{Learner, Phase};
+use super::{Learner, Phase, Waiting};
 
 impl Learner {
     pub(super) fn broadcast_packet(&mut self, packet: QuorumPacket, out: &mut Vec<Effect>) {
         let (zxid, observer) = (packet.zxid, self.role == Role::Observer);
         match packet.kind {
             PacketType::Ping => out.push(Effect::Pinged { zxid }),
-            PacketType::Sync => out.push(Effect::Synced),
+            PacketType::Sync => match &mut self.observers {
+                Some(observers) => observers.synced(out),
+                None => out.push(Effect::Synced),
+            },
             PacketType::Revalidate => match Revalidated::read(&packet) {
-                Ok(Revalidated { session, valid }) => {
-                    out.push(Effect::Revalidated { session, valid });
-                }
+                Ok(answer) => match &mut self.observers {
+                    Some(observers) => observers.revalidated(&packet, answer, out),
+                    None => out.push(Effect::Revalidated {
+                        session: answer.session,
+                        valid: answer.valid,
+                    }),
+                },
                 Err(error) => self.abandon(error.to_string(), out),
             },
             PacketType::Proposal if !observer => {
@@ -63,7 +71,11 @@ impl Learner {
         out: &mut Vec<Effect>,
     ) {
         self.last = zxid;
-        self.uncommitted.push_back((zxid, config));
+        self.uncommitted.push_back(Waiting {
+            zxid,
+            record: record.clone(),
+            config,
+        });
         if mutants::is(Mutant::AckBeforeLog) {
             self.acknowledge(zxid, out);
         } else {
@@ -74,15 +86,18 @@ impl Learner {
 
     fn commit(&mut self, zxid: i64, leader: Option<i64>, out: &mut Vec<Effect>) {
         match self.uncommitted.pop_front() {
-            Some((next, config)) if next == zxid => {
+            Some(next) if next.zxid == zxid => {
                 self.applied = zxid;
                 out.push(Effect::Commit { zxid });
-                if let (Some(leader), Some(view)) = (leader, config) {
+                if let Some(observers) = &mut self.observers {
+                    observers.committed(zxid, &next.record, leader, out);
+                }
+                if let (Some(leader), Some(view)) = (leader, next.config) {
                     self.activate(view, Some(leader), out);
                 }
             }
             next => {
-                let reason = mismatch(zxid, next.map(|(zxid, _)| zxid));
+                let reason = mismatch(zxid, next.map(|next| next.zxid));
                 self.abandon(reason, out);
             }
         }
@@ -132,6 +147,9 @@ impl Learner {
         out: &mut Vec<Effect>,
     ) {
         if self.phase == Phase::Serving {
+            if let (Some(observers), true) = (&mut self.observers, op == OpCode::Sync.code()) {
+                observers.own_sync();
+            }
             let request = Request {
                 session,
                 cxid: xid,
@@ -146,6 +164,9 @@ impl Learner {
     /// `ToQuorum::Revalidate`
     pub fn revalidate(&mut self, session: i64, timeout_ms: i32, out: &mut Vec<Effect>) {
         if self.phase == Phase::Serving {
+            if let Some(observers) = &mut self.observers {
+                observers.own_revalidation(session);
+            }
             let ask = Revalidate {
                 session,
                 timeout_ms,

@@ -9,7 +9,9 @@ use crate::store::orders::DiskOrder;
 use crate::units::LinkId;
 use crate::units::Now;
 use crate::zab::event::Event;
-use crate::zab::io::Effect;
+use crate::zab::io::{Effect, Port};
+
+use crate::zab::settings::Settings;
 
 use super::{FIRST_PAUSE_US, LINKS, Learner, Phase};
 
@@ -32,6 +34,30 @@ impl Learner {
         self.send(info.packet(kind, self.start.accepted_epoch), out);
     }
 
+    /// Connects, an observer after a while: many of them would be too much for a leader at once.
+    pub(super) fn begin(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let waits = self.role == Role::Observer && self.masters.is_empty();
+        let longest = if waits {
+            self.settings.reconnect_delay_ms
+        } else {
+            0
+        };
+        let Phase::Connecting {
+            give_up_us,
+            retry_us,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        if longest == 0 {
+            return self.dial(out);
+        }
+        let wait = Settings::jitter_us(longest, self.start.me, now);
+        *give_up_us += wait;
+        *retry_us = Some(now.mono_us + wait);
+    }
+
     /// Connects, for the n-th time.
     pub(super) fn dial(&mut self, out: &mut Vec<Effect>) {
         let Phase::Connecting {
@@ -41,11 +67,17 @@ impl Learner {
             return;
         };
         self.link = LinkId(self.first_link.0 + *dials);
+        let (server, port) = match self.masters.len() as u64 {
+            0 => (self.leader, Port::Quorum),
+            masters => (self.masters[(*dials % masters) as usize], Port::Observers),
+        };
+        self.master = server;
         *dials += 1;
         *retry_us = None;
         out.push(Effect::Dial {
             link: self.link,
-            server: self.leader,
+            server,
+            port,
         });
     }
 
@@ -61,30 +93,36 @@ impl Learner {
         };
         let whole = self.settings.connect_retry_ms * 1000;
         let pause = whole.min(FIRST_PAUSE_US << (*dials - 1).min(16));
-        let retry = now.mono_us + pause;
+        let mut retry = now.mono_us + pause;
+        // As in Java: only when all have been tried.
+        if !self.masters.is_empty() && *dials % self.masters.len() as u64 == 0 {
+            let longest = self.settings.reconnect_delay_ms;
+            retry += Settings::jitter_us(longest, self.start.me, now);
+        }
         if *dials < LINKS && retry < *give_up_us {
             // A broken link may be told of twice.
             retry_us.get_or_insert(retry);
             self.unreachable = reason.to_owned();
             if pause == whole {
                 out.push(Effect::Say(Event::LeaderUnreachable {
-                    leader: self.leader,
+                    leader: self.master,
                     dials: *dials,
                     reason: reason.to_owned(),
                 }));
             }
             return;
         }
-        let (leader, dials) = (self.leader, *dials);
-        let reason = format!("leader {leader} can't be reached, {dials} tries: {reason}");
+        let dials = *dials;
+        let master = self.master_name();
+        let reason = format!("{master} can't be reached, {dials} tries: {reason}");
         self.finish(reason, out);
     }
 
     pub(super) fn leader_info(&mut self, packet: &QuorumPacket, now: Now, out: &mut Vec<Effect>) {
-        let leader = self.leader;
         if packet.kind == PacketType::NewLeader {
+            let leader = self.master_name();
             return self.abandon(
-                format!("leader {leader} is older than 3.4, which is not supported"),
+                format!("{leader} is older than 3.4, which is not supported"),
                 out,
             );
         }
@@ -109,7 +147,7 @@ impl Learner {
     }
 
     /// The new epoch is on disk: from here on no leader of an older one is followed.
-    pub(super) fn accepted(&mut self, now: Now, out: &mut Vec<Effect>) {
+    pub(super) fn epoch_accepted(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.start.accepted_epoch = self.epoch;
         self.registered(Some(self.start.current_epoch), now, out);
     }

@@ -9,6 +9,7 @@ mod discovery;
 mod sync;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
@@ -17,9 +18,12 @@ use crate::config::Role;
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
 use crate::store::orders::DiskDone;
+use crate::tree::Database;
 use crate::units::Now;
 
 use super::io::Effect;
+use super::leader::LearnerStatus;
+use super::observer_master::ObserverMaster;
 use super::settings::{Settings, Start};
 use crate::units::LinkId;
 
@@ -61,7 +65,7 @@ pub enum Phase {
     Over,
 }
 
-/// A proposal that is not committed, while no server runs that could take it.
+/// A proposal that is not committed.
 #[derive(Debug)]
 struct Waiting {
     zxid: i64,
@@ -75,6 +79,10 @@ pub struct Learner {
     start: Start,
     role: Role,
     leader: i64,
+    /// observer: the followers that may serve it, in the order in which it tries them; empty: the leader
+    masters: Vec<i64>,
+    /// whom it has dialled last
+    master: i64,
     first_link: LinkId,
     link: LinkId,
     phase: Phase,
@@ -95,19 +103,23 @@ pub struct Learner {
     /// proposals after NEWLEADER that are not acknowledged yet, in order
     unacked: VecDeque<i64>,
     /// while serving: proposals that are not committed, in order
-    uncommitted: VecDeque<(i64, Option<View>)>,
+    uncommitted: VecDeque<Waiting>,
     /// came with NEWLEADER
     configured: Option<View>,
     /// between the order to cut the log and the database that is left
     truncating: bool,
+    /// while serving, when this follower is to serve observers
+    observers: Option<Box<ObserverMaster>>,
 }
 
 impl Learner {
-    /// Dials `leader`. Whether this server follows or observes is in its configuration.
+    /// Dials `leader`, or one of `masters` in turn. Whether this server follows or observes is in its
+    /// configuration.
     pub fn new(
         settings: Settings,
         start: Start,
         leader: i64,
+        masters: Vec<i64>,
         first_link: LinkId,
         now: Now,
         out: &mut Vec<Effect>,
@@ -120,6 +132,8 @@ impl Learner {
         let mut learner = Self {
             role,
             leader,
+            master: leader,
+            masters,
             first_link,
             link: first_link,
             phase: Phase::Connecting {
@@ -138,15 +152,26 @@ impl Learner {
             uncommitted: VecDeque::new(),
             configured: None,
             truncating: false,
+            observers: None,
             settings,
             start,
         };
-        learner.dial(out);
+        learner.begin(now, out);
         learner
     }
 
-    pub fn packet(&mut self, link: LinkId, packet: QuorumPacket, now: Now, out: &mut Vec<Effect>) {
+    pub fn packet(
+        &mut self,
+        link: LinkId,
+        packet: QuorumPacket,
+        db: &Database,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         if link != self.link {
+            if let Some(observers) = &mut self.observers {
+                observers.packet(link, &packet, &self.start, db, now, out);
+            }
             return;
         }
         self.heard_us = now.mono_us;
@@ -155,7 +180,7 @@ impl Learner {
             Phase::Registered => self.begin_sync(&packet, out),
             Phase::Truncating { .. } => self.held.push_back(packet),
             Phase::Synchronizing | Phase::Establishing | Phase::Established => {
-                self.sync_packet(packet, out);
+                self.sync_packet(packet, now, out);
             }
             Phase::Serving => self.broadcast_packet(packet, out),
             // The leader has nothing to say before it is told who connects.
@@ -166,12 +191,12 @@ impl Learner {
         }
     }
 
-    /// `EpochWritten`, `Reloaded`, `Logged`; others mean nothing to a learner.
-    pub fn disk(&mut self, done: DiskDone, now: Now, out: &mut Vec<Effect>) {
+    /// `EpochWritten`, `Reloaded`, `Logged`, `LogRead`; others mean nothing to a learner.
+    pub fn disk(&mut self, done: DiskDone, db: &Database, now: Now, out: &mut Vec<Effect>) {
         match done {
             DiskDone::EpochWritten { which, value } => match (which, self.phase) {
                 (Epoch::Accepted, Phase::Accepting) if value == self.epoch => {
-                    self.accepted(now, out);
+                    self.epoch_accepted(now, out);
                 }
                 (Epoch::Current, Phase::Establishing) if value == self.epoch => {
                     self.established(now, out);
@@ -180,23 +205,33 @@ impl Learner {
             },
             DiskDone::Reloaded { database } if self.truncating => {
                 self.heard_us = now.mono_us;
-                self.truncated(database, out);
+                self.truncated(database, now, out);
             }
             DiskDone::Logged { zxid } => self.logged(zxid.0, out),
+            DiskDone::LogRead { link, records } => {
+                if let Some(observers) = &mut self.observers {
+                    observers.log_read(link, &records, &self.start, db, now, out);
+                }
+            }
             _ => {}
         }
     }
 
     /// Dialling failed, or the connection is gone.
     pub fn gone(&mut self, link: LinkId, reason: &str, now: Now, out: &mut Vec<Effect>) {
-        if link != self.link || self.phase == Phase::Over {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if link != self.link {
+            if let Some(observers) = &mut self.observers {
+                observers.gone(link, reason, out);
+            }
             return;
         }
         if matches!(self.phase, Phase::Connecting { .. }) {
             self.dial_failed(reason, now, out);
         } else {
-            let leader = self.leader;
-            let reason = format!("the connection to leader {leader} is gone: {reason}");
+            let reason = format!("the connection to {} is gone: {reason}", self.master_name());
             self.finish(reason, out);
         }
     }
@@ -207,8 +242,7 @@ impl Learner {
                 self.dial(out);
             }
             Phase::Connecting { give_up_us, .. } if give_up_us <= now.mono_us => {
-                let leader = self.leader;
-                let mut reason = format!("leader {leader} can't be reached in time");
+                let mut reason = format!("{} can't be reached in time", self.master_name());
                 if !self.unreachable.is_empty() {
                     reason = format!("{reason}: {}", self.unreachable);
                 }
@@ -217,21 +251,26 @@ impl Learner {
             _ => {}
         }
         if self.silent_until().is_some_and(|at| at <= now.mono_us) {
-            let (leader, ms) = (self.leader, (now.mono_us - self.heard_us) / 1000);
-            self.abandon(format!("leader {leader} has been silent for {ms} ms"), out);
+            let (master, ms) = (self.master_name(), (now.mono_us - self.heard_us) / 1000);
+            self.abandon(format!("{master} has been silent for {ms} ms"), out);
+        }
+        if let Some(observers) = &mut self.observers {
+            observers.tick(now, out);
         }
     }
 
     /// In microseconds of `Now::mono_us`.
     pub fn next_deadline(&self) -> Option<u64> {
-        match self.phase {
+        let own = match self.phase {
             Phase::Connecting {
                 give_up_us,
                 retry_us,
                 ..
             } => Some(retry_us.map_or(give_up_us, |at| at.min(give_up_us))),
             _ => self.silent_until(),
-        }
+        };
+        let observers = self.observers.as_ref().and_then(|o| o.next_deadline());
+        [own, observers].into_iter().flatten().min()
     }
 
     /// Until when the leader has to say something; `None` while this side is at work.
@@ -261,6 +300,55 @@ impl Learner {
         self.leader
     }
 
+    /// The server that it is connected to, or dials: the leader, or the master of an observer.
+    pub fn master(&self) -> i64 {
+        self.master
+    }
+
+    /// How many of the masters it was given have been tried and left.
+    pub fn masters_left(&self) -> usize {
+        let at = self.masters.iter().position(|&id| id == self.master);
+        at.map_or(0, |at| at + 1)
+    }
+
+    pub(super) fn master_name(&self) -> String {
+        match self.masters.is_empty() {
+            true => format!("leader {}", self.leader),
+            false => format!("observer master {}", self.master),
+        }
+    }
+
+    /// Observers that are told of commits; `None`: this server serves none.
+    pub fn synced_observers(&self) -> Option<usize> {
+        self.observers.as_ref().map(|o| o.synced_observers())
+    }
+
+    /// For operators.
+    pub fn observers(&self) -> Vec<LearnerStatus> {
+        self.observers
+            .as_ref()
+            .map_or_else(Vec::new, |o| o.status())
+    }
+
+    /// Whether observers may connect.
+    pub fn serves_observers(&self) -> bool {
+        self.observers.is_some()
+    }
+
+    /// An observer has connected.
+    pub fn accepted(&mut self, link: LinkId, peer: SocketAddr, now: Now) {
+        if let Some(observers) = &mut self.observers {
+            observers.accepted(link, peer, now);
+        }
+    }
+
+    /// The last byte of a `SendSnapshot` has been written.
+    pub fn snapshot_sent(&mut self, link: LinkId, now: Now) {
+        if let Some(observers) = &mut self.observers {
+            observers.snapshot_sent(link, now);
+        }
+    }
+
     /// The leader's epoch, as far as it is known.
     pub fn epoch(&self) -> i64 {
         self.epoch
@@ -278,9 +366,9 @@ impl Learner {
     }
 
     fn unexpected(&mut self, kind: PacketType, out: &mut Vec<Effect>) {
-        let (leader, phase) = (self.leader, self.phase);
+        let (leader, phase) = (self.master_name(), self.phase);
         self.abandon(
-            format!("leader {leader} sent {kind:?} to a learner that is {phase:?}"),
+            format!("{leader} sent {kind:?} to a learner that is {phase:?}"),
             out,
         );
     }
@@ -297,6 +385,9 @@ impl Learner {
         self.phase = Phase::Over;
         self.held.clear();
         self.waiting.clear();
+        if let Some(observers) = self.observers.take() {
+            observers.end(out);
+        }
         out.push(Effect::Abandon { reason });
     }
 }

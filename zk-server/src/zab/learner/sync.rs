@@ -18,11 +18,13 @@ use crate::zab::event::{Event, Sync};
 use crate::zab::io::Effect;
 use crate::zab::zxid::{begins_epoch, epoch_of, follows};
 
+use crate::zab::observer_master::ObserverMaster;
+
 use super::{Learner, Phase, Waiting, role_in};
 
 impl Learner {
     pub(super) fn begin_sync(&mut self, packet: &QuorumPacket, out: &mut Vec<Effect>) {
-        let (zxid, leader, ours) = (packet.zxid, self.leader, self.applied);
+        let (zxid, leader, ours) = (packet.zxid, self.master, self.applied);
         let say = |sync| {
             Effect::Say(Event::Receiving {
                 leader,
@@ -87,7 +89,7 @@ impl Learner {
     }
 
     /// The files are cut, and read back.
-    pub(super) fn truncated(&mut self, database: Box<Database>, out: &mut Vec<Effect>) {
+    pub(super) fn truncated(&mut self, database: Box<Database>, now: Now, out: &mut Vec<Effect>) {
         let Phase::Truncating { zxid } = self.phase else {
             return;
         };
@@ -111,11 +113,11 @@ impl Learner {
             if self.phase == Phase::Over {
                 return;
             }
-            self.sync_packet(packet, out);
+            self.sync_packet(packet, now, out);
         }
     }
 
-    pub(super) fn sync_packet(&mut self, packet: QuorumPacket, out: &mut Vec<Effect>) {
+    pub(super) fn sync_packet(&mut self, packet: QuorumPacket, now: Now, out: &mut Vec<Effect>) {
         match packet.kind {
             PacketType::Proposal => {
                 let record = packet.data.unwrap_or_default();
@@ -138,7 +140,9 @@ impl Learner {
                 self.new_leader(&packet, out);
             }
             PacketType::UpToDate if mutants::is(Mutant::NeverUpToDate) => {}
-            PacketType::UpToDate if self.phase == Phase::Established => self.up_to_date(out),
+            PacketType::UpToDate if self.phase == Phase::Established => {
+                self.up_to_date(now, out);
+            }
             PacketType::Ping => {}
             kind => self.unexpected(kind, out),
         }
@@ -271,7 +275,7 @@ impl Learner {
         self.acknowledge(self.epoch << 32, out);
     }
 
-    fn up_to_date(&mut self, out: &mut Vec<Effect>) {
+    fn up_to_date(&mut self, now: Now, out: &mut Vec<Effect>) {
         if let Some(view) = self.configured.take() {
             self.activate(view, None, out);
             if self.phase == Phase::Over {
@@ -280,6 +284,12 @@ impl Learner {
         }
         self.phase = Phase::Serving;
         self.acknowledge(self.epoch << 32, out);
+        if self.settings.observer_masters && self.role == Role::Participant {
+            let (me, epoch) = (self.start.me, self.epoch);
+            let master =
+                ObserverMaster::new(self.settings, me, epoch, self.link, self.applied, now);
+            self.observers = Some(Box::new(master));
+        }
         out.push(Effect::Serve { epoch: self.epoch });
         let waiting = std::mem::take(&mut self.waiting);
         if self.role == Role::Observer {

@@ -117,17 +117,18 @@ impl Alone {
             accepted_epoch: 4,
             current_epoch: 4,
             last_zxid: z(4, 1),
+            oracle: None,
         };
         let settings = Settings {
             reconfig_enabled,
             ..Settings::DEFAULT
         };
-        let mut out = Vec::new();
         let mut alone = Self {
-            leader: Leader::new(settings, start, at(0), &mut out),
+            leader: Leader::new(settings, start, at(0)),
             db: database(&[z(4, 1)], 9),
-            out,
+            out: Vec::new(),
         };
+        alone.leader.listening(&mut alone.out);
         for (&id, kind) in followers
             .iter()
             .map(|id| (id, FollowerInfo))

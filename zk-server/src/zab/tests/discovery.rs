@@ -224,6 +224,7 @@ fn start(me: i64, voters: i64) -> Start {
         accepted_epoch: 0,
         current_epoch: 0,
         last_zxid: 0,
+        oracle: None,
     }
 }
 
@@ -232,7 +233,8 @@ fn who_may_not_follow() {
     let refused = |packet: QuorumPacket| {
         let mut out = Vec::new();
         let db = database(&[], 0);
-        let mut leader = Leader::new(Settings::DEFAULT, start(1, 3), at(0), &mut out);
+        let mut leader = Leader::new(Settings::DEFAULT, start(1, 3), at(0));
+        leader.listening(&mut out);
         leader.accepted(LinkId(9), "10.0.0.9:4000".parse().unwrap(), at(0));
         leader.packet(LinkId(9), packet, &db, at(0), &mut out);
         out.iter()
@@ -261,7 +263,8 @@ fn who_may_not_follow() {
 fn servers_of_no_configuration_use_up_neither_epochs_nor_places() {
     let mut out = Vec::new();
     let db = database(&[], 0);
-    let mut leader = Leader::new(Settings::DEFAULT, start(1, 3), at(0), &mut out);
+    let mut leader = Leader::new(Settings::DEFAULT, start(1, 3), at(0));
+    leader.listening(&mut out);
     let mut greet = |server: i64, epoch: i64, out: &mut Vec<Effect>| {
         let who = LearnerInfo {
             server: Some(server),
@@ -288,7 +291,8 @@ fn servers_of_no_configuration_use_up_neither_epochs_nor_places() {
 fn the_second_connection_of_a_server_takes_the_place_of_the_first() {
     let mut out = Vec::new();
     let db = database(&[], 0);
-    let mut leader = Leader::new(Settings::DEFAULT, start(1, 5), at(0), &mut out);
+    let mut leader = Leader::new(Settings::DEFAULT, start(1, 5), at(0));
+    leader.listening(&mut out);
     for link in [LinkId(7), LinkId(8)] {
         leader.accepted(link, "10.0.0.9:4000".parse().unwrap(), at(0));
         leader.packet(link, info(2, PROTOCOL_VERSION, 0), &db, at(0), &mut out);
@@ -308,7 +312,8 @@ fn a_leader_whose_voters_look_again_gives_up_early_if_told_to() {
         ..Settings::DEFAULT
     };
     let mut out = Vec::new();
-    let mut leader = Leader::new(settings, start(1, 3), at(0), &mut out);
+    let mut leader = Leader::new(settings, start(1, 3), at(0));
+    leader.listening(&mut out);
     leader.looking(2, at(200), &mut out);
     leader.looking(9, at(300), &mut out);
     assert_eq!(leader.phase(), Phase::Discovering);
@@ -324,7 +329,8 @@ fn an_initial_configuration_gets_the_epoch_as_its_version() {
     };
     let mut out = Vec::new();
     let db = replay([], 0);
-    let mut leader = Leader::new(settings, start(1, 1), at(0), &mut out);
+    let mut leader = Leader::new(settings, start(1, 1), at(0));
+    leader.listening(&mut out);
     for which in [Epoch::Accepted, Epoch::Current] {
         let done = DiskDone::EpochWritten { which, value: 1 };
         leader.disk(done, &db, at(0), &mut out);

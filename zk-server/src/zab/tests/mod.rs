@@ -3,7 +3,10 @@
 
 mod broadcast;
 mod discovery;
+mod disk;
 mod garbage;
+mod observer_master;
+mod oracle;
 mod pump;
 mod random;
 mod sync;

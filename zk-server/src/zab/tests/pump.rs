@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use proto::quorum::{PacketType, QuorumPacket};
 
+use super::disk::Disk;
 use crate::quorum::View;
-use crate::store::epochs::Epoch;
-use crate::store::orders::{DiskDone, DiskOrder};
+use crate::store::orders::DiskOrder;
 use crate::tree::Database;
 use crate::units::{LinkId, Now, Zxid};
 use crate::zab::testing::{record_by, replay};
-use crate::zab::{Effect, Leader, Learner, Settings, Start, leader, learner};
+use crate::zab::{Effect, Leader, Learner, Port, Settings, Start, leader, learner};
 
 pub(super) type History = Vec<(i64, Bytes)>;
 
@@ -21,35 +21,6 @@ pub(super) enum Role {
     Idle,
     Leading(Box<Leader>),
     Learning(Box<Learner>),
-}
-
-/// What one server has on its disk, and what it was asked to write there.
-#[derive(Debug, Default)]
-pub(super) struct Disk {
-    pub orders: VecDeque<DiskOrder>,
-    /// histories of the databases in `SaveSnapshot`
-    images: VecDeque<History>,
-    pub snapshot: History,
-    pub snapshot_zxid: i64,
-    /// zxids of all snapshots that came from leaders
-    installed: Vec<i64>,
-    pub log: History,
-    /// how much of the log a crash can't take
-    pub synced: usize,
-    pub accepted: i64,
-    pub current: i64,
-}
-
-impl Disk {
-    pub(super) fn history(&self) -> History {
-        let log = self.log.iter().filter(|(z, _)| *z > self.snapshot_zxid);
-        self.snapshot.iter().chain(log).cloned().collect()
-    }
-
-    fn durable(&self, zxid: i64) -> bool {
-        let log = self.log[..self.synced].iter().any(|(z, _)| *z == zxid);
-        log || self.snapshot.iter().any(|(z, _)| *z == zxid)
-    }
 }
 
 #[derive(Debug)]
@@ -117,6 +88,7 @@ pub(super) struct World {
     /// kinds of all packets to learners and from them, in order of delivery
     pub trace: Vec<(i64, i64, PacketType, i64)>,
     author: i64,
+    pub masters_left: usize,
 }
 
 impl World {
@@ -149,6 +121,7 @@ impl World {
             established: 0,
             trace: Vec::new(),
             author: 0,
+            masters_left: 0,
         }
     }
 
@@ -188,13 +161,15 @@ impl World {
             accepted_epoch: node.disk.accepted,
             current_epoch: node.disk.current,
             last_zxid: node.db.last_zxid().0,
+            oracle: None,
         }
     }
 
     pub(super) fn lead(&mut self, id: i64) {
         let at = self.at(id);
         let mut out = Vec::new();
-        let leader = Leader::new(self.settings, self.start(at), self.now, &mut out);
+        let mut leader = Leader::new(self.settings, self.start(at), self.now);
+        leader.listening(&mut out);
         self.nodes[at].abandoned = None;
         self.nodes[at].role = Role::Leading(Box::new(leader));
         self.carry_out(at, out);
@@ -206,10 +181,31 @@ impl World {
         let first = LinkId(self.next_link);
         self.next_link += learner::LINKS;
         let start = self.start(at);
-        let learner = Learner::new(self.settings, start, leader, first, self.now, &mut out);
+        let masters = self.masters(id, leader);
+        let learner = Learner::new(
+            self.settings,
+            start,
+            leader,
+            masters,
+            first,
+            self.now,
+            &mut out,
+        );
         self.nodes[at].abandoned = None;
         self.nodes[at].role = Role::Learning(Box::new(learner));
         self.carry_out(at, out);
+    }
+
+    /// Whom an observer may connect to when followers serve observers.
+    fn masters(&self, id: i64, leader: i64) -> Vec<i64> {
+        if !self.settings.observer_masters || !self.view.is_observer(id) {
+            return Vec::new();
+        }
+        let voters = self.view.voters().iter().copied();
+        let mut masters: Vec<i64> = voters.filter(|&id| id != leader).collect();
+        let first = self.masters_left % masters.len();
+        masters.rotate_left(first);
+        masters
     }
 
     /// Server 1 leads, the others follow, until nothing is left to do.
@@ -272,6 +268,11 @@ impl World {
         links.find(|(_, l)| l.learner == at).map(|(&link, _)| link)
     }
 
+    /// Who is at the leader's end of a link.
+    pub(super) fn served_by(&self, link: LinkId) -> i64 {
+        self.nodes[self.links[&link].leader].id
+    }
+
     pub(super) fn deliver(&mut self, link: LinkId, up: bool) -> bool {
         let Some(l) = self.links.get_mut(&link) else {
             return false;
@@ -292,7 +293,7 @@ impl World {
             }
             (Role::Learning(learner), Wire::Packet(packet)) => {
                 self.trace.push((ids.0, ids.1, packet.kind, packet.zxid));
-                learner.packet(link, packet, self.now, &mut out);
+                learner.packet(link, packet, &node.db, self.now, &mut out);
             }
             (Role::Learning(learner), Wire::Snapshot(zxid, history)) => {
                 let mut db = replay(history, usize::MAX);
@@ -317,7 +318,7 @@ impl World {
         let node = &mut self.nodes[at];
         match &mut node.role {
             Role::Leading(leader) => leader.packet(link, packet, &node.db, self.now, &mut out),
-            Role::Learning(learner) => learner.packet(link, packet, self.now, &mut out),
+            Role::Learning(learner) => learner.packet(link, packet, &node.db, self.now, &mut out),
             Role::Idle => {}
         }
     }
@@ -327,74 +328,14 @@ impl World {
         let Some(order) = node.disk.orders.pop_front() else {
             return false;
         };
-        let disk = &mut node.disk;
-        let done = match order {
-            DiskOrder::Append { zxid, record } => {
-                let last = disk.history().last().map_or(0, |&(z, _)| z);
-                assert!(last < zxid.0, "log in order: 0x{last:x}, 0x{:x}", zxid.0);
-                disk.log.push((zxid.0, record));
-                if !matches!(disk.orders.front(), Some(DiskOrder::Append { .. })) {
-                    disk.synced = disk.log.len();
-                    Some(DiskDone::Logged { zxid })
-                } else {
-                    None
-                }
-            }
-            DiskOrder::WriteEpoch { which, value } => {
-                disk.synced = disk.log.len();
-                match which {
-                    Epoch::Accepted => disk.accepted = value,
-                    Epoch::Current => disk.current = value,
-                }
-                Some(DiskDone::EpochWritten { which, value })
-            }
-            DiskOrder::SaveSnapshot(image) => {
-                disk.snapshot = disk.images.pop_front().unwrap();
-                disk.snapshot_zxid = image.0.zxid().0;
-                disk.log.retain(|(z, _)| *z <= disk.snapshot_zxid);
-                disk.synced = disk.log.len();
-                disk.installed.push(disk.snapshot_zxid);
-                Some(DiskDone::SnapshotSaved {
-                    zxid: image.0.zxid(),
-                })
-            }
-            DiskOrder::Truncate { zxid } => {
-                disk.log.retain(|(z, _)| *z <= zxid.0);
-                disk.installed.retain(|z| *z <= zxid.0);
-                if disk.snapshot_zxid > zxid.0 {
-                    disk.snapshot.clear();
-                    disk.snapshot_zxid = 0;
-                }
-                disk.synced = disk.log.len();
-                let database = replay(disk.history(), usize::MAX);
-                Some(DiskDone::Reloaded {
-                    database: Box::new(database),
-                })
-            }
-            DiskOrder::ReadLog { link, after, .. } => {
-                let from = disk.log.iter().rposition(|(z, _)| *z <= after.0);
-                let read = from.map(|from| disk.log[from..].to_vec());
-                let mut read = read.unwrap_or_default();
-                let has = |z: &i64| read.iter().any(|(zxid, _)| zxid == z);
-                let gap = |z: &i64| *z > after.0 && !has(z);
-                if disk.installed.iter().any(gap) {
-                    read.clear();
-                }
-                let read = read.into_iter();
-                Some(DiskDone::LogRead {
-                    link,
-                    records: read.map(|(z, record)| (Zxid(z), record)).collect(),
-                })
-            }
-            order => panic!("{order:?}"),
-        };
+        let done = node.disk.carry_out(order);
         let Some(done) = done else { return true };
         let mut out = Vec::new();
         match &mut node.role {
             Role::Leading(leader) => {
                 leader.disk(done, &node.db, self.now, &mut out);
             }
-            Role::Learning(learner) => learner.disk(done, self.now, &mut out),
+            Role::Learning(learner) => learner.disk(done, &node.db, self.now, &mut out),
             Role::Idle => {}
         }
         self.carry_out(at, out);
@@ -493,7 +434,7 @@ impl World {
 
     fn one(&mut self, at: usize, effect: Effect) {
         match effect {
-            Effect::Dial { link, server } => self.dial(at, link, server),
+            Effect::Dial { link, server, port } => self.dial(at, link, server, port),
             Effect::Send { link, packet } => self.send(at, link, packet),
             Effect::SendSnapshot { link } => {
                 let history = self.nodes[at].history.clone();
@@ -501,8 +442,10 @@ impl World {
                 if let Some(l) = self.links.get_mut(&link) {
                     l.down.push_back(Wire::Snapshot(zxid, history));
                 }
-                if let Role::Leading(leader) = &mut self.nodes[at].role {
-                    leader.snapshot_sent(link, self.now);
+                match &mut self.nodes[at].role {
+                    Role::Leading(leader) => leader.snapshot_sent(link, self.now),
+                    Role::Learning(learner) => learner.snapshot_sent(link, self.now),
+                    Role::Idle => {}
                 }
             }
             Effect::Close { link } => {
@@ -562,12 +505,22 @@ impl World {
         }
     }
 
-    fn dial(&mut self, at: usize, link: LinkId, server: i64) {
+    fn dial(&mut self, at: usize, link: LinkId, server: i64, port: Port) {
         let leader_at = self.at(server);
         let mut out = Vec::new();
-        if let Role::Leading(leader) = &mut self.nodes[leader_at].role {
-            let peer = "127.0.0.1:40000".parse().unwrap();
-            leader.accepted(link, peer, self.now);
+        let peer = "127.0.0.1:40000".parse().unwrap();
+        let accepts = match (&mut self.nodes[leader_at].role, port) {
+            (Role::Leading(leader), Port::Quorum) => {
+                leader.accepted(link, peer, self.now);
+                true
+            }
+            (Role::Learning(learner), Port::Observers) => {
+                learner.accepted(link, peer, self.now);
+                learner.serves_observers()
+            }
+            _ => false,
+        };
+        if accepts {
             self.links.insert(
                 link,
                 Link {

@@ -7,8 +7,9 @@ use super::pump::{Role, World};
 use crate::zab::testing::view;
 
 /// One number a step: small runs are found by shrinking the list.
-fn run(choices: &[u32], voters: i64, observers: i64, kept: usize) -> World {
+fn run(choices: &[u32], (voters, observers): (i64, i64), kept: usize, masters: bool) -> World {
     let mut world = World::new(view(voters, observers));
+    world.settings.observer_masters = masters;
     for id in 1..=voters + observers {
         world.forget(id, kept);
     }
@@ -129,6 +130,9 @@ fn heal(world: &mut World, voters: i64) {
             }
         }
         world.settle();
+        // An observer finds a master when that serves.
+        world.pass(10);
+        world.settle();
     }
     for node in &world.nodes {
         assert!(node.serving, "server {}: {:?}", node.id, node.abandoned);
@@ -146,7 +150,15 @@ proptest! {
 
     #[test]
     fn three_servers(choices in proptest::collection::vec(any::<u32>(), 0..400), kept in 1usize..6) {
-        run(&choices, 3, 0, kept);
+        run(&choices, (3, 0), kept, false);
+    }
+
+    #[test]
+    fn followers_serve_two_observers(
+        choices in proptest::collection::vec(any::<u32>(), 0..300),
+        kept in 1usize..6,
+    ) {
+        run(&choices, (3, 2), kept, true);
     }
 
     #[test]
@@ -154,6 +166,6 @@ proptest! {
         choices in proptest::collection::vec(any::<u32>(), 0..300),
         kept in 1usize..6,
     ) {
-        run(&choices, 3, 2, kept);
+        run(&choices, (3, 2), kept, false);
     }
 }

@@ -147,9 +147,18 @@ impl Alone {
             accepted_epoch: last_zxid >> 32,
             current_epoch: last_zxid >> 32,
             last_zxid,
+            oracle: None,
         };
         let mut out = Vec::new();
-        let mut learner = Learner::new(Settings::DEFAULT, start, 1, LINK, at(0), &mut out);
+        let mut learner = Learner::new(
+            Settings::DEFAULT,
+            start,
+            1,
+            Vec::new(),
+            LINK,
+            at(0),
+            &mut out,
+        );
         learner.connected(LINK, at(0), &mut out);
         let mut alone = Self { learner, out };
         alone.gets(QuorumPacket::leader_info(5));
@@ -159,12 +168,14 @@ impl Alone {
     }
 
     fn gets(&mut self, packet: QuorumPacket) {
-        self.learner.packet(LINK, packet, at(1), &mut self.out);
+        self.learner
+            .packet(LINK, packet, &database(&[], 0), at(1), &mut self.out);
     }
 
     fn done(&mut self, which: Epoch) {
         let done = DiskDone::EpochWritten { which, value: 5 };
-        self.learner.disk(done, at(1), &mut self.out);
+        self.learner
+            .disk(done, &database(&[], 0), at(1), &mut self.out);
     }
 
     fn proposal(&mut self, zxid: i64) {
@@ -223,6 +234,7 @@ fn only_what_is_committed_is_applied_before_uptodate() {
         DiskDone::Logged {
             zxid: crate::units::Zxid(z(5, 1)),
         },
+        &database(&[], 0),
         at(1),
         &mut alone.out,
     );
@@ -285,17 +297,17 @@ fn a_log_that_cannot_be_cut_where_the_leader_wants_is_told() {
     for (end, expected) in [(z(4, 1), Phase::Synchronizing), (z(3, 9), Phase::Over)] {
         let mut alone = Alone::new(z(4, 2));
         alone.gets(QuorumPacket::new(Trunc, z(4, 1)));
-        let database = Box::new(database(&[end], 9));
+        let (empty, database) = (database(&[], 0), Box::new(database(&[end], 9)));
         let done = DiskDone::Reloaded { database };
-        alone.learner.disk(done, at(1), &mut alone.out);
+        alone.learner.disk(done, &empty, at(1), &mut alone.out);
         assert_eq!(alone.learner.phase(), expected);
     }
     // To the beginning of its epoch, where no transaction is.
     let mut alone = Alone::new(z(4, 2));
     alone.gets(QuorumPacket::new(Trunc, z(4, 0)));
-    let database = Box::new(database(&[z(3, 9)], 9));
+    let (empty, database) = (database(&[], 0), Box::new(database(&[z(3, 9)], 9)));
     let done = DiskDone::Reloaded { database };
-    alone.learner.disk(done, at(1), &mut alone.out);
+    alone.learner.disk(done, &empty, at(1), &mut alone.out);
     alone.proposal(z(5, 1));
     assert_eq!(alone.reason(), None);
 }
@@ -359,11 +371,20 @@ fn a_leader_of_before_zab_is_refused() {
         accepted_epoch: 0,
         current_epoch: 0,
         last_zxid: 0,
+        oracle: None,
     };
     let mut out = Vec::new();
-    let mut learner = Learner::new(Settings::DEFAULT, start, 1, LINK, at(0), &mut out);
+    let mut learner = Learner::new(
+        Settings::DEFAULT,
+        start,
+        1,
+        Vec::new(),
+        LINK,
+        at(0),
+        &mut out,
+    );
     learner.connected(LINK, at(0), &mut out);
     let packet = QuorumPacket::new(NewLeader, z(5, 0));
-    learner.packet(LINK, packet, at(1), &mut out);
+    learner.packet(LINK, packet, &database(&[], 0), at(1), &mut out);
     assert_eq!(learner.phase(), Phase::Over);
 }

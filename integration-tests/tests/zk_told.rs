@@ -388,11 +388,11 @@ fn a_number_that_two_machines_have_is_told_by_who_hears_both() {
     for part in ["10.77.0.2", "10.77.0.3", "in its file myid"] {
         assert!(line.contains(part), "{line}");
     }
-    for id in [2, 3] {
-        wait_line(
-            &ensemble,
-            id,
-            &["connections in a row within seconds", "myid"],
-        );
-    }
+    let line = wait_line(&ensemble, 2, &["a server with our own ID: 10.77.0.3"]);
+    assert!(line.contains("is server 2 too"), "{line}");
+    let parts = [
+        "Another server listens at 10.77.0.2:3888",
+        "correct its myid",
+    ];
+    wait_line(&ensemble, 3, &parts);
 }

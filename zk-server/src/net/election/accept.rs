@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,14 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ElectionNet, ElectionNetSettings, dial};
+use super::{ElectionNet, dial};
 use crate::net::bind;
 use crate::net::strangers::{Place, Unheard};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Binds all own addresses, with `electionPortBindRetry`.
-pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> {
+pub(super) async fn bind(net: &Arc<ElectionNet>) -> Result<Vec<TcpListener>, String> {
     let mut tries = 0;
     loop {
         let own = net.own(&net.lock().active);
@@ -29,7 +30,7 @@ pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> 
         };
         tries += 1;
         if tries == 1 {
-            net.runtime.spawn(knock(net.settings.clone(), own));
+            net.runtime.spawn(knock(net.clone()));
         }
         if net.settings.bind_retry != 0 && tries >= net.settings.bind_retry {
             return Err(format!(
@@ -42,20 +43,39 @@ pub(super) async fn bind(net: &ElectionNet) -> Result<Vec<TcpListener>, String> 
 }
 
 /// Whoever listens at this server's own address may be the server whose number this one was given by
-/// mistake: that one can tell its operator too.
-async fn knock(settings: ElectionNetSettings, own: Vec<Address>) {
+/// mistake: then that one tells its operator too, and this one knows.
+pub(super) async fn knock(net: Arc<ElectionNet>) {
+    /// A server closes a connection that comes in its own name.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let own = net.own(&net.lock().active);
     for address in &own {
         let connecting = dial::connect_one(address);
-        let Ok(Ok((mut stream, _))) = timeout(settings.connect_timeout, connecting).await else {
+        let Ok(Ok((mut stream, at))) = timeout(PATIENCE, connecting).await else {
             continue;
         };
+        // this machine; when the port was free, this server
+        let here = stream.local_addr().is_ok_and(|local| local.ip() == at);
+        if here && net.is_bound() {
+            continue;
+        }
         let mut hello = Vec::new();
         let initial = InitialMessage {
-            server: settings.me,
+            server: net.settings.me,
             addresses: own.clone(),
         };
-        initial.encode(settings.multi_address, &mut hello);
-        let _ = stream.write_all(&hello).await;
+        initial.encode(net.settings.multi_address, &mut hello);
+        net.knocking.store(true, Ordering::Release);
+        let said = stream.write_all(&hello).await;
+        let _ = timeout(PATIENCE, stream.read(&mut [0])).await;
+        // A translated address may have led back to this server.
+        let elsewhere = net.knocking.swap(false, Ordering::AcqRel);
+        if elsewhere && said.is_ok() && net.is_bound() {
+            tracing::warn!(
+                "Another server listens at {address}, the address of this server's own line {}: if this is not server {}, correct its myid",
+                net.own_line(),
+                net.settings.me
+            );
+        }
     }
 }
 
@@ -97,6 +117,9 @@ async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Unhea
             let Some((stream, read, initial)) = heard else {
                 return;
             };
+            if initial.server == task.settings.me && task.knocking.swap(false, Ordering::AcqRel) {
+                return;
+            }
             tracing::debug!(
                 "Received connection request from {remote}: server {}",
                 initial.server

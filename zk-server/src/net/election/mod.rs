@@ -15,7 +15,7 @@ mod wire;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub struct ElectionNet {
     sink: OnceLock<Sink>,
     next_wire: AtomicU64,
     acceptor: Mutex<Option<AbortHandle>>,
+    /// this server tries whether its own address is another's, and may hear itself
+    knocking: AtomicBool,
 }
 
 struct State {
@@ -108,6 +110,7 @@ impl ElectionNet {
             sink: OnceLock::new(),
             next_wire: AtomicU64::new(1),
             acceptor: Mutex::new(None),
+            knocking: AtomicBool::new(false),
         })
     }
 
@@ -120,6 +123,7 @@ impl ElectionNet {
         let _ = self.sink.set(Box::new(sink));
         let listeners = accept::bind(self).await?;
         self.accept(accept::run(self.clone(), listeners));
+        self.runtime.spawn(accept::knock(self.clone()));
         self.runtime.spawn(timer(self.clone()));
         Ok(())
     }
@@ -180,6 +184,12 @@ impl ElectionNet {
             old.abort();
         }
         *acceptor = Some(self.runtime.spawn(task).abort_handle());
+    }
+
+    /// Whether this server has its port.
+    fn is_bound(&self) -> bool {
+        let acceptor = self.acceptor.lock();
+        acceptor.unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn own(&self, view: &View) -> Vec<Address> {

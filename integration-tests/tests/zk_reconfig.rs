@@ -6,6 +6,7 @@
     reason = "a test: makes folders, reads configuration"
 )]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::Path;
 
@@ -103,7 +104,11 @@ fn check_files(ensemble: &Ensemble, id: usize, text: &str) {
     wait_until("the dynamic file to be written", || {
         dir.join(&dynamic).exists() && !dir.join("zoo.cfg.dynamic.next").exists()
     });
-    assert_eq!(read(&dynamic).trim_end(), members, "member {id}");
+    let sorted = |text: &str| {
+        let lines: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+        lines
+    };
+    assert_eq!(sorted(&read(&dynamic)), sorted(members), "member {id}");
     let named = read("zoo.cfg");
     let named = named.lines().find(|l| l.starts_with("dynamicConfigFile="));
     assert!(named.unwrap().ends_with(&dynamic), "member {id}: {named:?}");
@@ -116,45 +121,61 @@ fn check_files(ensemble: &Ensemble, id: usize, text: &str) {
     assert!(read("zoo.cfg.bak").contains("\nserver.1="), "member {id}");
 }
 
+/// The third one leads, whatever comes up first.
+#[track_caller]
+fn start(ensemble: &mut Ensemble, kinds: &[Kind; 3]) {
+    for id in [3, 1] {
+        ensemble.start(id, kinds[id - 1]);
+    }
+    assert_eq!(ensemble.wait_serving(), 3);
+    ensemble.start(2, kinds[1]);
+    ensemble.wait_serving();
+}
+
 /// Only the superuser may ask. A follower of ours moves to another address with all its ports, then the
-/// leader, ours, to other ports, and leads again from there; all are started again from their files.
+/// leader to other ports, and leads again from there; all are started again from their files.
 #[test]
 fn members_move_to_other_ports_while_they_run() {
     let java = java_or_skip!();
-    let dir = tempfile::tempdir().unwrap();
-    let mut ensemble = members(dir.path()).java(java);
-    let mut held = Vec::new();
-    let leader = ensemble.start_all(&[JAVA39, OURS, OURS]);
-    assert_eq!(leader, 3);
+    for kinds in [[JAVA39, OURS, OURS], [OURS, OURS, JAVA39]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ensemble = members(dir.path()).java(java);
+        start(&mut ensemble, &kinds);
+        moved(&mut ensemble);
+    }
+}
 
-    let mut stays = connect(&ensemble, 2);
+fn moved(ensemble: &mut Ensemble) {
+    let mut held = Vec::new();
+
+    let mut stays = connect(ensemble, 2);
     let old = ensemble.addr(2);
-    let joining = moves(&mut ensemble, 2, Ipv4Addr::new(127, 0, 0, 2), &mut held);
+    let joining = moves(ensemble, 2, Ipv4Addr::new(127, 0, 0, 2), &mut held);
     let wanted = request(Some(&joining), None);
     let refused = stays.call(OpCode::Reconfig, &wanted.to_vec()).unwrap();
     assert_eq!(refused.0, ErrorCode::NoAuth.code());
-    reconfig(&ensemble, 1, &wanted);
+    reconfig(ensemble, 1, &wanted);
     wait_until("the old client port to close", || {
         TcpStream::connect(old).is_err()
     });
     assert_eq!(stays.create("/stays", 0), Ok(0), "old connections go on");
-    let text = agreed(&mut ensemble, "follower");
+    let text = agreed(ensemble, "follower");
     assert!(text.contains(&joining), "{text}");
 
-    let joining = moves(&mut ensemble, 3, Ipv4Addr::LOCALHOST, &mut held);
-    reconfig(&ensemble, 1, &request(Some(&joining), None));
+    let joining = moves(ensemble, 3, Ipv4Addr::LOCALHOST, &mut held);
+    reconfig(ensemble, 1, &request(Some(&joining), None));
     let leader = ensemble.wait_serving();
     assert_ne!(leader, 3, "a leader that moves its quorum port gives up");
-    let text = agreed(&mut ensemble, "leader");
+    let text = agreed(ensemble, "leader");
     assert!(text.contains(&joining), "{text}");
     ensemble.wait_level();
     let kind = ensemble.kind(leader).unwrap();
     ensemble.kill(leader);
     assert_eq!(ensemble.wait_serving(), 3, "from its new ports");
     ensemble.start_again(leader, kind);
-    assert_eq!(agreed(&mut ensemble, "again"), text);
+    assert_eq!(agreed(ensemble, "again"), text);
     for id in ensemble.ids() {
-        check_files(&ensemble, id, &text);
+        check_files(ensemble, id, &text);
     }
     // All of them know each other from the files alone.
     for id in ensemble.ids() {
@@ -163,7 +184,7 @@ fn members_move_to_other_ports_while_they_run() {
     for (id, kind) in [(1, OURS), (2, JAVA39), (3, OURS)] {
         ensemble.start_again(id, kind);
     }
-    assert_eq!(agreed(&mut ensemble, "files"), text);
+    assert_eq!(agreed(ensemble, "files"), text);
 }
 
 /// All members are given at once, under the version that the client knows; who is not among them follows
@@ -174,12 +195,7 @@ fn a_member_that_leaves_has_no_vote() {
     for kinds in [[JAVA39, OURS, OURS], [OURS, OURS, JAVA39]] {
         let dir = tempfile::tempdir().unwrap();
         let mut ensemble = members(dir.path()).java(java);
-        for id in [3, 1] {
-            ensemble.start(id, kinds[id - 1]);
-        }
-        assert_eq!(ensemble.wait_serving(), 3);
-        ensemble.start(2, kinds[1]);
-        ensemble.wait_serving();
+        start(&mut ensemble, &kinds);
         let line = |id: usize| ensemble.joins_as(id, "participant");
         let two = format!("{},{}", line(2), line(3));
         let mut full = ReconfigRequest {
@@ -213,5 +229,47 @@ fn a_member_that_leaves_has_no_vote() {
         assert_eq!(ensemble.mode(3), None, "one of two voters");
         ensemble.start_again(2, kinds[1]);
         agreed(&mut ensemble, "healed");
+    }
+}
+
+/// From then on the second member and the first or third one are a quorum, and no others; who leaves such
+/// an ensemble is told by all its members alone.
+#[test]
+fn members_get_groups_and_weights() {
+    let java = java_or_skip!();
+    for kinds in [[JAVA39, OURS, OURS], [OURS, OURS, JAVA39]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ensemble = members(dir.path()).java(java);
+        start(&mut ensemble, &kinds);
+        let lines: Vec<String> = ensemble
+            .ids()
+            .map(|id| ensemble.joins_as(id, "participant"))
+            .collect();
+        let groups = "group.1=1:3,group.2=2,weight.1=1,weight.2=1,weight.3=0";
+        let all = format!("{},{groups}", lines.join(","));
+        let full = ReconfigRequest {
+            new_members: Some(&all),
+            ..request(None, None)
+        };
+        reconfig(&ensemble, 1, &full);
+        let text = agreed(&mut ensemble, "groups");
+        assert!(text.contains("weight.3=0"), "{text}");
+        let mut client = connect(&ensemble, 2);
+        client.authenticate("digest", b"super:secret");
+        let leave = request(None, Some("3"));
+        let (err, _) = client.call(OpCode::Reconfig, &leave.to_vec()).unwrap();
+        assert_eq!(err, ErrorCode::BadArguments.code());
+        for id in ensemble.ids() {
+            check_files(&ensemble, id, &text);
+        }
+        ensemble.wait_level();
+        ensemble.kill(1);
+        wait_until("the quorum to be lost", || {
+            [2, 3].iter().all(|&id| ensemble.mode(id).is_none())
+        });
+        ensemble.start_again(1, kinds[0]);
+        assert_eq!(agreed(&mut ensemble, "healed"), text);
+        ensemble.kill(3);
+        assert_eq!(agreed(&mut ensemble, "without"), text);
     }
 }

@@ -30,7 +30,7 @@ install_packages() {
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 # The version of rustc, empty where there is none.
-rust_version() { rustc --version 2> /dev/null | cut -d' ' -f2; }
+rust_version() { { rustc --version 2> /dev/null || true; } | cut -d' ' -f2; }
 
 # Debian 12 ships newer compilers beside its old default, under other package names.
 rust_package() { # rustc, cargo, rustfmt or clippy

@@ -28,6 +28,8 @@ pub struct Ensemble {
     pub max_notification_ms: u64,
     /// negative: no limit of its own
     pub max_wait_for_epoch_ms: i64,
+    /// `leader.ackLoggingFrequency`; 0: none is measured
+    pub ack_frequency: i64,
     pub max_snap_syncs: usize,
     pub max_diff_syncs: usize,
     pub connect_retry_ms: u64,
@@ -330,6 +332,7 @@ pub(super) fn ensemble(set: &mut Resolved) -> Ensemble {
         min_notification_ms: ms(set.long("fastleader.minNotificationInterval")),
         max_notification_ms: ms(set.long("fastleader.maxNotificationInterval")),
         max_wait_for_epoch_ms: set.long("leader.maxTimeToWaitForEpoch"),
+        ack_frequency: set.int("leader.ackLoggingFrequency").max(0).into(),
         max_snap_syncs: many(set.int("leader.maxConcurrentSnapSyncs")),
         max_diff_syncs: many(set.int("leader.maxConcurrentDiffSyncs")),
         connect_retry_ms: ms(set.long("leaderConnectDelayDuringRetryMs")),

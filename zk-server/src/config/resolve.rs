@@ -113,7 +113,12 @@ impl Resolved {
         }
         for property in self.cfg.iter() {
             let key = keys::find(property.key.trim());
-            if key.is_none_or(|key| !key.place.in_cfg()) {
+            // Java knows the lines of servers only behind this.
+            let of_servers = ["server.", "group.", "weight."];
+            let of_servers = of_servers
+                .iter()
+                .any(|s| property.key.trim().starts_with(s));
+            if of_servers || key.is_none_or(|key| !key.place.in_cfg()) {
                 let name = format!("zookeeper.{}", property.key.trim());
                 set(name, property.value.trim());
             }

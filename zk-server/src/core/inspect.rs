@@ -47,6 +47,11 @@ impl Server {
         &self.stats
     }
 
+    /// Goes on with what the server before this one has counted.
+    pub fn set_stats(&mut self, stats: Stats) {
+        self.stats = stats;
+    }
+
     /// `srst`
     pub fn reset_stats(&mut self) {
         self.stats.reset();

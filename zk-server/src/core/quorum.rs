@@ -126,6 +126,7 @@ impl Server {
     /// A learner's client has come back with this session: it belongs to that learner from here on
     /// (Java: `Leader.revalidateSession`).
     fn revalidate(&mut self, link: LinkId, session: i64, timeout_ms: i32, out: &mut Vec<Output>) {
+        self.stats.revalidations += 1;
         let valid = self.tracker.is_global(session)
             && self.tracker.touch(session, timeout_ms)
             && !mutants::is(Mutant::ForgetSessions);

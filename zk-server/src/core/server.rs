@@ -108,6 +108,7 @@ const MAX_EVENTS: usize = 1000;
 /// What is left of a server whose role is over.
 #[derive(Debug)]
 pub struct Retired {
+    pub stats: Stats,
     /// with every committed transaction that the server knew of
     pub database: Database,
     /// appended, not known to be committed; in their order
@@ -129,6 +130,8 @@ pub struct Server {
     pub(crate) proposals: Proposals,
     /// the last zxid given to a write
     pub(crate) last_assigned: i64,
+    /// member of an ensemble: this server's log has everything up to here
+    pub(crate) last_logged: i64,
     pub(crate) next_session: i64,
     pub(crate) containers: ContainerSweep,
     pub(crate) snapshots: Snapshots,
@@ -190,6 +193,7 @@ impl Server {
             self.close(slot, out);
         }
         Retired {
+            stats: self.stats,
             database: self.db,
             unapplied: self.proposals.into_records(),
         }
@@ -218,6 +222,7 @@ impl Server {
             by_session: HashMap::new(),
             proposals: Proposals::default(),
             last_assigned,
+            last_logged: last_assigned,
             next_session: id::next_id(settings.server_id, now.wall_ms, db.sessions()),
             containers: ContainerSweep::new(&settings, now),
             snapshots: Snapshots::new(&settings),

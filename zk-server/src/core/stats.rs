@@ -79,6 +79,20 @@ pub struct Stats {
     /// times that the server stalled, and for how long (see `SessionTracker`)
     pub stalls: u64,
     pub stalled_us: u64,
+    /// of an ensemble: transactions that were proposed here (by a leader), that a leader has proposed,
+    /// and that were committed
+    pub proposed: u64,
+    pub proposals_received: u64,
+    pub committed: u64,
+    /// milliseconds from the making of a transaction until it came here, was in this server's log,
+    /// and was applied; the clocks of two servers are compared
+    pub proposal_ms: Summary,
+    pub logged_ms: Summary,
+    pub applied_ms: Summary,
+    /// requests that wait for the leader, whenever one more is sent there
+    pub forwards_waiting: Sums,
+    /// sessions that learners have asked for
+    pub revalidations: u64,
     pub node_created_watches: u64,
     pub node_deleted_watches: u64,
     pub node_changed_watches: u64,
@@ -95,6 +109,22 @@ impl Stats {
             min_response: -1,
             max_response: -1,
             ..Self::default()
+        }
+    }
+
+    /// For the next role of this process: what Java keeps by the process goes on (`ServerMetrics`), what
+    /// it keeps by the server begins anew (`ServerStats`).
+    pub fn of_next_role(self) -> Self {
+        let new = Self::new();
+        Self {
+            packets_received: 0,
+            packets_sent: 0,
+            latency: new.latency,
+            last_response: new.last_response,
+            min_response: new.min_response,
+            max_response: new.max_response,
+            auth_failed: 0,
+            ..self
         }
     }
 

@@ -185,7 +185,8 @@ impl Peer {
                 if !self.keeps_log() {
                     (settings.snap_count, settings.snap_size_bytes) = (u64::MAX, 0);
                 }
-                let server = Server::serve(settings, mode, *database, epoch, self.now);
+                let mut server = Server::serve(settings, mode, *database, epoch, self.now);
+                server.set_stats(std::mem::take(&mut self.stats));
                 Home::Serving(Box::new(server))
             }
             home => home,

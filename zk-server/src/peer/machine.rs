@@ -8,6 +8,7 @@ use proto::quorum::PeerState;
 
 use crate::core::Server;
 use crate::core::io::Output;
+use crate::core::stats::Stats;
 use crate::election::{Basis, Election};
 use crate::quorum::View;
 use crate::store::epochs::Epoch;
@@ -86,6 +87,8 @@ pub struct Peer {
     pub(super) looking_since_us: u64,
     pub(super) election_us: Option<u64>,
     pub(super) events: Events,
+    /// what the servers of former roles have counted
+    pub(super) stats: Stats,
 }
 
 impl Peer {
@@ -138,6 +141,7 @@ impl Peer {
             looking_since_us: now.mono_us,
             election_us: None,
             events: Events::default(),
+            stats: Stats::new(),
         }
     }
 
@@ -208,6 +212,11 @@ impl Peer {
                     ok: *ok,
                 };
                 return self.client(input, out);
+            }
+            DiskDone::Logged { zxid } => {
+                if let Home::Serving(server) = &mut self.home {
+                    server.noted_logged(*zxid);
+                }
             }
             DiskDone::Flushed => self.flushes = self.flushes.saturating_sub(1),
             DiskDone::Reloaded { .. } => self.reloads = self.reloads.saturating_sub(1),
@@ -299,6 +308,20 @@ impl Peer {
         match &self.role {
             Role::Leading(leader) => Some(leader),
             _ => None,
+        }
+    }
+
+    /// The counters of the observers that this server feeds begin anew.
+    pub fn reset_observers(&mut self) {
+        if let Role::Leading(leader) = &mut self.role {
+            leader.reset_observers();
+        }
+    }
+
+    /// A leader's sizes of proposals begin anew.
+    pub fn reset_proposal_sizes(&mut self) {
+        if let Role::Leading(leader) = &mut self.role {
+            leader.reset_proposal_sizes();
         }
     }
 

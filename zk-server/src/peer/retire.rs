@@ -91,6 +91,7 @@ impl Peer {
                 let mut outputs = Vec::new();
                 let retired = server.retire(&mut outputs);
                 out.extend(outputs.into_iter().map(PeerOutput::Client));
+                self.stats = retired.stats.of_next_role();
                 self.home = Home::Idle(Box::new(retired.database));
                 Some(retired.unapplied)
             }

@@ -9,7 +9,7 @@ use proto::zk::multi::MultiHeader;
 use proto::zk::response::ReplyHeader;
 use proto::zk::{ErrorCode, OpCode};
 
-use crate::core::io::Output;
+use crate::core::io::{Mode, Output};
 use crate::core::queue::Waiting;
 use crate::core::server::{Event, Server};
 use crate::tree::Applied;
@@ -64,6 +64,13 @@ impl Proposals {
         self.0.into_iter().map(record).collect()
     }
 
+    /// Those behind `after` up to `zxid`.
+    fn between(&self, after: i64, zxid: i64) -> impl Iterator<Item = &Proposal> {
+        let from = self.0.partition_point(|proposal| proposal.zxid <= after);
+        let rest = self.0.range(from..);
+        rest.take_while(move |proposal| proposal.zxid <= zxid)
+    }
+
     fn pop_to(&mut self, zxid: i64) -> Option<Proposal> {
         if self.0.front()?.zxid <= zxid {
             self.0.pop_front()
@@ -100,6 +107,11 @@ impl Server {
             .apply(&record, &mut delivery)
             .expect("a record that prep has made or a learner has checked can be applied");
         self.overlay.applied(zxid);
+        if self.mode != Mode::Standalone {
+            self.stats.committed += 1;
+            let ms = self.now.wall_ms.saturating_sub(header.time);
+            self.stats.applied_ms.record(u64::try_from(ms).unwrap_or(0));
+        }
         if self.is_learner() {
             if let Some(forwarded) = self.forwards.answered(&header) {
                 (op, requester) = (forwarded.op, forwarded.requester);
@@ -130,6 +142,17 @@ impl Server {
             let image = self.db.image();
             out.push(Output::Snapshot { image });
         }
+    }
+
+    /// A member of an ensemble: its own log has everything up to `zxid`.
+    pub fn noted_logged(&mut self, zxid: Zxid) {
+        let (after, now) = (self.last_logged, self.now.wall_ms);
+        for proposal in self.proposals.between(after, zxid.0) {
+            if let Some(ms) = made_before(&proposal.record, now) {
+                self.stats.logged_ms.record(ms);
+            }
+        }
+        self.last_logged = zxid.0;
     }
 
     fn session_closed(&mut self, session: i64) {
@@ -226,6 +249,13 @@ impl Server {
             }
         }
     }
+}
+
+/// How many milliseconds ago a transaction was made, by the clock of the one who made it.
+pub(crate) fn made_before(record: &[u8], now_ms: i64) -> Option<u64> {
+    // session, cxid and zxid stand before the time
+    let time = record.get(20..28)?.try_into().ok()?;
+    u64::try_from(now_ms.saturating_sub(i64::from_be_bytes(time))).ok()
 }
 
 /// What follows the header of a successful write's reply.

@@ -100,6 +100,7 @@ impl Server {
             requester: None,
         };
         self.forwards.push(session, forwarded);
+        self.stats.forwards_waiting.add(self.forwards.len() as u64);
         out.push(Output::Quorum(ToQuorum::Forward {
             session,
             xid: 0,
@@ -130,6 +131,7 @@ impl Server {
             requester: Some(requester),
         };
         self.forwards.push(session, forwarded);
+        self.stats.forwards_waiting.add(self.forwards.len() as u64);
         out.push(Output::Quorum(ToQuorum::Forward {
             session,
             xid,
@@ -212,6 +214,12 @@ impl Server {
             }
         };
         self.last_assigned = zxid.0;
+        if self.mode == Mode::Following {
+            self.stats.proposals_received += 1;
+            if let Ok(ms) = u64::try_from(self.now.wall_ms.saturating_sub(header.time)) {
+                self.stats.proposal_ms.record(ms);
+            }
+        }
         if !logged {
             let len = record.len();
             out.push(Output::Append {

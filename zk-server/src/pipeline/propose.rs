@@ -109,6 +109,7 @@ impl Server {
         if let Some(view) = prep.next_view {
             self.propose_view(zxid, view, out);
         }
+        self.stats.proposed += 1;
         let op = write.op();
         if op == OpCode::CloseSession {
             self.tracker.set_closing(session);

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::core::Settings;
 use crate::core::io::{Input, Output};
 use crate::core::server::Server;
+use crate::core::stats::Stats;
 use crate::net::outbox::Conn;
 use crate::net::quorum::Link;
 use crate::peer::{Peer, PeerEvent, PeerInput, PeerOutput, PeerStatus};
@@ -47,7 +48,7 @@ enum Machine {
     Alone(Box<Server>),
     Member(Box<Peer>),
     /// alone, and its files are about to take an operator's snapshot
-    Restoring(Box<(Settings, Database)>),
+    Restoring(Box<(Settings, Database, Stats)>),
     /// on its way from one to another
     Idle,
 }
@@ -204,6 +205,11 @@ impl Core {
         let mut after = Aftermath::default();
         {
             let mut state = self.lock();
+            if state.restoring.is_some() {
+                // Nobody waits any more when the operator has gone.
+                let _ = tell.send(Err("another snapshot is being restored"));
+                return told;
+            }
             state.restoring = Some(tell);
             if let Machine::Member(_) = state.machine {
                 let now = self.clock.now();
@@ -219,14 +225,14 @@ impl Core {
 
     /// The zxids go on behind those that were given, as in Java: none of them gets a second meaning.
     fn restore_alone(&self, state: &mut State, mut database: Box<Database>, after: &mut Aftermath) {
-        let (settings, last, mut outputs) =
+        let (settings, last, stats, mut outputs) =
             match std::mem::replace(&mut state.machine, Machine::Idle) {
                 Machine::Alone(server) => {
                     let settings = server.settings().clone();
                     let last = server.last_assigned();
                     let mut outputs = Vec::new();
-                    server.retire(&mut outputs);
-                    (settings, last, outputs)
+                    let stats = server.retire(&mut outputs).stats.of_next_role();
+                    (settings, last, stats, outputs)
                 }
                 machine => {
                     state.machine = machine;
@@ -241,15 +247,16 @@ impl Core {
         }
         self.log.disk(DiskOrder::SaveSnapshot(database.image()));
         after.logged = true;
-        state.machine = Machine::Restoring(Box::new((settings, *database)));
+        state.machine = Machine::Restoring(Box::new((settings, *database, stats)));
     }
 
     /// The files of a server that is alone have the operator's snapshot.
     fn serve_restored(&self, state: &mut State) {
         match std::mem::replace(&mut state.machine, Machine::Idle) {
             Machine::Restoring(restored) => {
-                let (settings, database) = *restored;
-                let server = Server::new(settings, database, self.clock.now());
+                let (settings, database, stats) = *restored;
+                let mut server = Server::new(settings, database, self.clock.now());
+                server.set_stats(stats);
                 state.machine = Machine::Alone(Box::new(server));
                 state.restored(Ok(()));
                 self.rearm.notify_one();

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::differ;
 use crate::config::ClientPort;
+use crate::core::stats::Sums;
 use crate::net::election::ElectionNet;
 use crate::net::quorum::QuorumNet;
 use crate::net::strangers::Strangers;
@@ -27,6 +28,15 @@ pub struct ElectionFigures {
     /// learners synced by differences, and by snapshots
     pub diffs: u64,
     pub snaps: u64,
+    /// learners that are being synced so, whenever one begins or is done
+    pub diffs_in_flight: Sums,
+    pub snaps_in_flight: Sums,
+    /// what this server's own syncs with a leader took, as a follower and as an observer
+    pub follower_sync_ms: Summary,
+    pub observer_sync_ms: Summary,
+    syncing: BTreeMap<i64, Sync>,
+    receiving_since_us: Option<u64>,
+    observes: bool,
     /// since when this server has no leader, on the monotonic clock
     looking_since_us: Option<u64>,
     leads: bool,
@@ -35,6 +45,18 @@ pub struct ElectionFigures {
 impl ElectionFigures {
     pub(super) fn looking_since_us(&self) -> Option<u64> {
         self.looking_since_us
+    }
+
+    /// As `srst` leaves them.
+    pub fn reset(&mut self) {
+        *self = Self {
+            syncing: std::mem::take(&mut self.syncing),
+            receiving_since_us: self.receiving_since_us,
+            observes: self.observes,
+            looking_since_us: self.looking_since_us,
+            leads: self.leads,
+            ..Self::default()
+        };
     }
 
     fn note(&mut self, event: &PeerEvent, now: Now) {
@@ -49,9 +71,21 @@ impl ElectionFigures {
             }
             PeerEvent::Following { took_us, .. } | PeerEvent::Observing { took_us, .. } => {
                 self.leads = false;
-                self.election_ms.record(took_us / 1000);
+                self.observes = matches!(event, PeerEvent::Observing { .. });
+                self.receiving_since_us = None;
+                // Java's observer does not count its own.
+                if !self.observes {
+                    self.election_ms.record(took_us / 1000);
+                }
             }
             PeerEvent::Serving { .. } => {
+                if let Some(since) = self.receiving_since_us.take() {
+                    let ms = now.mono_us.saturating_sub(since) / 1000;
+                    match self.observes {
+                        true => self.observer_sync_ms.record(ms),
+                        false => self.follower_sync_ms.record(ms),
+                    }
+                }
                 let Some(since) = self.looking_since_us.take() else {
                     return;
                 };
@@ -61,11 +95,43 @@ impl ElectionFigures {
                     self.leader_unavailable_ms.record(ms);
                 }
             }
-            PeerEvent::Zab(zab::Event::Synchronizing { sync, .. }) => match sync {
-                Sync::Snap => self.snaps += 1,
-                Sync::Diff | Sync::Trunc => self.diffs += 1,
-            },
+            PeerEvent::Abandoned { .. } => self.syncing.clear(),
+            PeerEvent::Zab(event) => self.note_sync(event, now),
             _ => {}
+        }
+    }
+
+    fn note_sync(&mut self, event: &zab::Event, now: Now) {
+        match event {
+            zab::Event::Receiving { .. } => self.receiving_since_us = Some(now.mono_us),
+            zab::Event::Synchronizing { server, sync, .. } => {
+                match sync {
+                    Sync::Snap => self.snaps += 1,
+                    Sync::Diff | Sync::Trunc => self.diffs += 1,
+                }
+                self.syncing.insert(*server, *sync);
+                self.note_in_flight(*sync);
+            }
+            zab::Event::LearnerSynced { server }
+            | zab::Event::LearnerClosed {
+                server: Some(server),
+                ..
+            } => {
+                if let Some(sync) = self.syncing.remove(server) {
+                    self.note_in_flight(sync);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_in_flight(&mut self, sync: Sync) {
+        let snap = |sync: &Sync| *sync == Sync::Snap;
+        let all = self.syncing.values();
+        let count = all.filter(|other| snap(other) == snap(&sync)).count() as u64;
+        match sync {
+            Sync::Snap => self.snaps_in_flight.add(count),
+            Sync::Diff | Sync::Trunc => self.diffs_in_flight.add(count),
         }
     }
 }

@@ -136,6 +136,7 @@ fn zab_settings(config: &Config) -> zab::Settings {
         connect_limit: u64::from(ensemble.connect_limit),
         connect_retry_ms: ensemble.connect_retry_ms,
         max_time_to_wait_for_epoch_ms: ensemble.max_wait_for_epoch_ms,
+        ack_frequency: ensemble.ack_frequency,
         max_concurrent_snap_syncs: ensemble.max_snap_syncs,
         max_concurrent_diff_syncs: ensemble.max_diff_syncs,
         snapshot_size_factor: ensemble.snapshot_size_factor,

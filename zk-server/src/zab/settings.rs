@@ -17,6 +17,8 @@ pub struct Settings {
     pub connect_retry_ms: u64,
     /// `leader.maxTimeToWaitForEpoch`; negative: no such limit
     pub max_time_to_wait_for_epoch_ms: i64,
+    /// the latency of every so many ACKs is measured (`leader.ackLoggingFrequency`); 0: of none
+    pub ack_frequency: i64,
     pub max_concurrent_snap_syncs: usize,
     pub max_concurrent_diff_syncs: usize,
     /// how much of a snapshot's size may be read from the log for a sync; negative: nothing
@@ -38,6 +40,7 @@ impl Settings {
         connect_limit: 0,
         connect_retry_ms: 100,
         max_time_to_wait_for_epoch_ms: -1,
+        ack_frequency: 1000,
         max_concurrent_snap_syncs: 10,
         max_concurrent_diff_syncs: 100,
         snapshot_size_factor: 0.33,

@@ -308,9 +308,9 @@ pub(super) const KEYS: &[Key] = &[
         Int,
         "1000",
         "3.6",
-        "acknowledgements between log lines",
+        "the latency of every so many acknowledgements is measured",
     )
-    .noted("acknowledgements are counted and not logged"),
+    .held_by("members_show_what_javas_members_show"),
     Key::prop(
         "leader.closeSocketAsync",
         Bool,

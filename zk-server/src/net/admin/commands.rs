@@ -11,6 +11,7 @@ use crate::core::inspect::ConnInfo;
 use crate::core::io::Mode;
 use crate::net::monitor::{self, Value as Figure};
 use crate::net::{Net, environment};
+use crate::peer::Peer;
 
 pub(super) type Body = Map<String, Value>;
 
@@ -57,7 +58,10 @@ pub(super) const ALL: &[Command] = &[
     }),
     command("hash", &[], hash),
     command("initial_configuration", &["icfg"], |_, net| {
-        one("initial_configuration", json!(net.initial_config))
+        // Java's members of an ensemble keep none.
+        let alone = net.core.ensemble().is_none();
+        let text = alone.then_some(&net.initial_config);
+        one("initial_configuration", json!(text))
     }),
     command("is_read_only", &["isro"], |_, net| {
         let mode = net.core.with(|server| server.mode());
@@ -66,7 +70,8 @@ pub(super) const ALL: &[Command] = &[
     command("last_snapshot", &["lsnp"], last_snapshot),
     command("leader", &["lead"], |_, net| member::leader(net)),
     command("monitor", &["mntr"], monitor),
-    command("observer_connection_stat_reset", &["orst"], |_, _| {
+    command("observer_connection_stat_reset", &["orst"], |_, net| {
+        net.core.with_peer(Peer::reset_observers);
         Body::new()
     }),
     command("observers", &["obsr"], |_, net| member::observers(net)),

@@ -108,13 +108,19 @@ fn addresses(server: &QuorumServer, port: fn(&(String, u16, u16)) -> u16) -> Val
     let shown: Vec<String> = all.clone().map(|a| shown(&a.0, port(a))).collect();
     let ports: Vec<u16> = all.clone().map(port).collect();
     let hosts: Vec<&str> = all.map(|a| a.0.as_str()).collect();
+    // They are this server's own: a packet to them always arrives.
+    let first = shown.first();
     json!({
         "empty": shown.is_empty(),
-        "all_addresses": shown,
+        "all_addresses": &shown,
         "wildcard_addresses": ports.iter().map(|port| format!("0.0.0.0:{port}")).collect::<Vec<_>>(),
         "all_ports": ports,
         "all_host_strings": hosts,
-        "one": shown.first(),
+        "reachable_address": first,
+        "all_reachable_addresses": &shown,
+        "all_reachable_addresses_or_all": &shown,
+        "reachable_or_one": first,
+        "one": first,
     })
 }
 

@@ -66,6 +66,8 @@ fn run(word: &str, arguments: &[u8], peer: SocketAddr, net: &Net) -> String {
         "ruok" => "imok".to_owned(),
         "srst" => {
             super::monitor::reset(net);
+            // Unlike the AdminServer's command, in Java too.
+            net.core.with_peer(crate::peer::Peer::reset_proposal_sizes);
             "Server stats reset.\n".to_owned()
         }
         "srvr" => text::srvr(net),

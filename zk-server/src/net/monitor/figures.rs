@@ -1,13 +1,16 @@
 //! All figures at one moment, by Java's names.
 
 use driver::metrics::Summary;
-use proto::telemetry::{MetricFamily, MetricType};
+use proto::telemetry::{Metric, MetricFamily, MetricType};
 
+use crate::core::io::Mode;
 use crate::core::stats::{Latency, Sums};
 use crate::net::admin::GuardedFigures;
 use crate::net::{Net, environment};
+use crate::peer::Peer;
 use crate::threads::ensemble::ElectionFigures;
 use crate::threads::log::LogFigures;
+use crate::zab::Leader;
 
 use super::member::Member;
 use super::names::{ADVANCED, BASIC, BY_SERVER, COUNTERS, GAUGES};
@@ -33,6 +36,21 @@ const RANKS: [(Option<&str>, f64); 5] = [
     (Some("p999"), 0.999),
     (None, 0.9),
 ];
+
+/// The quantiles that Java's provider declares for advanced summaries, and where they stand.
+const ADVANCED_RANKS: &[(usize, f64)] = &[(0, 0.5), (4, 0.9), (2, 0.99)];
+
+fn acks(peer: &Peer) -> Vec<(String, Sum)> {
+    let all = peer.leader().map(Leader::ack_ms).into_iter().flatten();
+    all.map(|(server, ms)| (server.to_string(), Sum::of(ms)))
+        .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+fn by_key((server, sum): &(String, Sum)) -> Metric {
+    let ranks = sum.quantiles(ADVANCED_RANKS);
+    Metric::summary(sum.count, sum.sum as f64, &ranks).labelled("key", server)
+}
 
 /// What the core counts, copied out under its lock.
 #[derive(Debug, Default)]
@@ -60,6 +78,8 @@ pub struct Figures {
     max_files: u64,
     startup: crate::net::Startup,
     guarded: GuardedFigures,
+    /// what a leader has of each server of the ensemble
+    ack_ms: Vec<(String, Sum)>,
     /// of a member of an ensemble
     member: Vec<(&'static str, Value)>,
     elections: ElectionFigures,
@@ -92,6 +112,7 @@ impl Figures {
             max_files: net.open_files.soft,
             startup: net.startup,
             guarded: net.guarded.figures(),
+            ack_ms: net.core.with_peer(|peer| acks(peer)).unwrap_or_default(),
             member: Member::of(net).map_or_else(Vec::new, |member| member.gauges(net)),
             elections: match net.core.ensemble() {
                 Some(ensemble) => ensemble.figures().clone(),
@@ -115,6 +136,9 @@ impl Figures {
         for name in ADVANCED {
             self.sum(name).values(name, true, out);
         }
+        for (server, sum) in &self.ack_ms {
+            sum.values(&format!("{server}_ack_latency"), true, out);
+        }
         self.core.namespaces.values(out);
     }
 
@@ -134,20 +158,18 @@ impl Figures {
             .map(|name| MetricFamily::counter(name, name, self.counter(name) as f64));
         let summary = |name: &&str, ranks: &[(usize, f64)]| {
             let sum = self.sum(name);
-            let ranks: Vec<(f64, f64)> = ranks
-                .iter()
-                .map(|(at, rank)| (*rank, sum.ranks[*at] as f64))
-                .collect();
-            MetricFamily::summary(name, name, sum.count, sum.sum as f64, &ranks)
+            MetricFamily::summary(name, name, sum.count, sum.sum as f64, &sum.quantiles(ranks))
         };
         // The quantiles that Java's provider declares for each level of detail.
         let basic = BASIC.iter().map(|name| summary(name, &[(0, 0.5)]));
-        let advanced = ADVANCED
-            .iter()
-            .map(|name| summary(name, &[(0, 0.5), (4, 0.9), (2, 0.99)]));
-        let by_server = BY_SERVER
-            .iter()
-            .map(|name| MetricFamily::of(name, name, MetricType::Summary, Vec::new()));
+        let advanced = ADVANCED.iter().map(|name| summary(name, ADVANCED_RANKS));
+        let by_server = BY_SERVER.iter().map(|name| {
+            let all = match *name {
+                "ack_latency" => self.ack_ms.iter().map(by_key).collect(),
+                _ => Vec::new(),
+            };
+            MetricFamily::of(name, name, MetricType::Summary, all)
+        });
         gauges
             .chain(counters)
             .chain(basic)
@@ -184,6 +206,10 @@ impl Figures {
         }
     }
 
+    fn leads(&self) -> bool {
+        self.server.mode == Mode::Leading
+    }
+
     fn counter(&self, name: &str) -> u64 {
         let stats = &self.core.stats;
         match name {
@@ -214,6 +240,12 @@ impl Figures {
             "restore_error_count" => self.guarded.restore_errors,
             "restore_rate_limited_count" => self.guarded.restores_limited,
             "connection_request_count" => stats.connection_requests,
+            "proposal_count" if self.leads() => stats.proposed,
+            "commit_count" if self.leads() => stats.committed,
+            "request_commit_queued" => stats.committed,
+            "learner_proposal_received_count" => stats.proposals_received,
+            "learner_commit_received_count" if !self.leads() => stats.committed,
+            "revalidate_count" => stats.revalidations,
             "snap_count" => stats.snapshots + self.elections.snaps,
             "stale_sessions_expired" => stats.sessions_expired,
             "looking_count" => self.elections.looking,
@@ -231,6 +263,19 @@ impl Figures {
                 Sum::of(&self.log.fsync_ms)
             }
             "restore_time" => Sum::of(&self.guarded.restore_ms),
+            "proposal_latency" => Sum::of(&stats.proposal_ms),
+            "proposal_ack_creation_latency" => Sum::of(&stats.logged_ms),
+            // A transaction is applied when its quorum, or its commit, is there.
+            "propagation_latency" => Sum::of(&stats.applied_ms),
+            "quorum_ack_latency" if self.leads() => Sum::of(&stats.applied_ms),
+            "commit_propagation_latency" if !self.leads() => Sum::of(&stats.applied_ms),
+            "learner_request_processor_queue_size" => Sum::of_sums(&stats.forwards_waiting),
+            // What waits is taken as one batch.
+            "sync_processor_queue_size" => Sum::of(&self.log.batch_size),
+            "follower_sync_time" => Sum::of(&self.elections.follower_sync_ms),
+            "observer_sync_time" => Sum::of(&self.elections.observer_sync_ms),
+            "inflight_diff_count" => Sum::of_sums(&self.elections.diffs_in_flight),
+            "inflight_snap_count" => Sum::of_sums(&self.elections.snaps_in_flight),
             "snapshottime" => Sum::of(&self.log.snapshot_ms),
             "readlatency" => Sum::of_latency(&stats.read_latency),
             "updatelatency" => Sum::of_latency(&stats.update_latency),
@@ -251,6 +296,16 @@ impl Figures {
 }
 
 impl Sum {
+    /// Of nothing there are none, as Java's library says it.
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+    pub(super) fn quantiles(&self, ranks: &[(usize, f64)]) -> Vec<(f64, f64)> {
+        let value = |at: usize| match self.count {
+            0 => f64::NAN,
+            _ => self.ranks[at] as f64,
+        };
+        ranks.iter().map(|(at, rank)| (*rank, value(*at))).collect()
+    }
+
     pub(super) fn of(summary: &Summary) -> Self {
         Self {
             count: summary.count(),

@@ -48,7 +48,12 @@ pub fn values(net: &Net) -> Vec<(String, Value)> {
             values.push(("observer_master_id".to_owned(), Value::Int(master)));
         }
     }
-    if !net.config.metrics.off {
+    if net.config.metrics.prometheus {
+        // Java's mntr shows what the provider keeps, as that names it.
+        for family in families(net) {
+            samples(&family, &mut values);
+        }
+    } else if !net.config.metrics.off {
         Figures::of(net).values(&mut values);
     }
     values
@@ -67,6 +72,52 @@ pub fn families(net: &Net) -> Vec<MetricFamily> {
     families
 }
 
+/// Every sample of a family under its name with labels (Java:
+/// `PrometheusMetricsProvider.buildKeyForDump`).
+#[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
+fn samples(family: &MetricFamily, out: &mut Vec<(String, Value)>) {
+    let name = family.name.as_deref().unwrap_or_default();
+    for metric in &family.metric {
+        let labels: Vec<String> = metric
+            .label
+            .iter()
+            .map(|l| {
+                let (name, value) = (l.name.as_deref(), l.value.as_deref());
+                format!(
+                    "{}=\"{}\"",
+                    name.unwrap_or_default(),
+                    value.unwrap_or_default()
+                )
+            })
+            .collect();
+        let mut put = |suffix: &str, rank: Option<f64>, value: f64| {
+            let mut labels = labels.clone();
+            labels.extend(rank.map(|rank| format!("quantile=\"{}\"", java_double(rank))));
+            let labels = match labels.is_empty() {
+                true => String::new(),
+                false => format!("{{{}}}", labels.join(",")),
+            };
+            out.push((format!("{name}{suffix}{labels}"), Value::Real(value)));
+        };
+        let single = metric.counter.as_ref().and_then(|counter| counter.value);
+        let single = single.or_else(|| metric.gauge.as_ref().and_then(|gauge| gauge.value));
+        if let Some(value) = single {
+            put("", None, value);
+        }
+        if let Some(summary) = &metric.summary {
+            for quantile in &summary.quantile {
+                put("", quantile.quantile, quantile.value.unwrap_or_default());
+            }
+            put(
+                "_count",
+                None,
+                summary.sample_count.unwrap_or_default() as f64,
+            );
+            put("_sum", None, summary.sample_sum.unwrap_or_default());
+        }
+    }
+}
+
 /// `srst`
 pub fn reset(net: &Net) {
     net.core.with(Server::reset_stats);
@@ -74,6 +125,9 @@ pub fn reset(net: &Net) {
     net.admission.rejected.reset();
     net.guarded.reset();
     net.log.figures().reset();
+    if let Some(ensemble) = net.core.ensemble() {
+        ensemble.figures().reset();
+    }
 }
 
 /// What `srvr` and `server_stats` show.

@@ -1,9 +1,10 @@
 //! Proposals, acknowledgements and commits of an established leader; pings, and the learners'
 //! requests (Java: `propose`, `processAck`, `tryToCommit`, `processSync`, the loop of `lead`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use driver::metrics::Summary;
 use proto::quorum::payload::{Request, Revalidate, Revalidated};
 use proto::quorum::{PacketType, QuorumPacket};
 use proto::zk::OpCode;
@@ -59,7 +60,13 @@ impl Leader {
     }
 
     /// This server's log has everything up to `zxid` on stable storage: its own ACK.
-    pub(super) fn logged(&mut self, zxid: i64, out: &mut Vec<Effect>) {
+    pub(super) fn logged(&mut self, zxid: i64, now: Now, out: &mut Vec<Effect>) {
+        let frequency = self.settings.ack_frequency;
+        for (zxid, made_ms) in self.outstanding.not_logged(zxid) {
+            if is_measured(zxid, frequency) {
+                note_ack(&mut self.ack_ms, self.start.me, made_ms, now);
+            }
+        }
         self.outstanding.logged(self.start.me, zxid);
         self.commit(out);
     }
@@ -81,7 +88,7 @@ impl Leader {
                 learner.acks.acknowledged(packet.zxid);
                 let server = learner.server.filter(|_| learner.role == Role::Participant);
                 if let Some(server) = server {
-                    self.acknowledged(server, packet.zxid, out);
+                    self.acknowledged(server, packet.zxid, now, out);
                 }
             }
             PacketType::Ping => handler::touched(packet, out)?,
@@ -156,7 +163,12 @@ impl Leader {
         }
     }
 
-    fn acknowledged(&mut self, server: i64, zxid: i64, out: &mut Vec<Effect>) {
+    fn acknowledged(&mut self, server: i64, zxid: i64, now: Now, out: &mut Vec<Effect>) {
+        if is_measured(zxid, self.settings.ack_frequency) {
+            if let Some(made_ms) = self.outstanding.made_ms(zxid) {
+                note_ack(&mut self.ack_ms, server, made_ms, now);
+            }
+        }
         // The one after UPTODATE, and those of what is committed already, mean nothing.
         if !begins_epoch(zxid) && self.outstanding.acknowledge(server, zxid) {
             self.commit(out);
@@ -291,5 +303,17 @@ impl Leader {
             let reason = "Closing connection to peer due to transaction timeout.";
             self.close(link, reason.to_owned(), out);
         }
+    }
+}
+
+/// As Java's `leader.ackLoggingFrequency` chooses them.
+fn is_measured(zxid: i64, frequency: i64) -> bool {
+    frequency > 0 && zxid % frequency == 0
+}
+
+fn note_ack(all: &mut BTreeMap<i64, Summary>, server: i64, made_ms: i64, now: Now) {
+    // The clock has gone back meanwhile: nobody knows.
+    if let Ok(ms) = u64::try_from(now.wall_ms.saturating_sub(made_ms)) {
+        all.entry(server).or_default().record(ms);
     }
 }

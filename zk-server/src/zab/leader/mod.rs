@@ -10,10 +10,11 @@ mod quorum;
 mod status;
 mod sync;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use driver::metrics::Summary;
 use proto::quorum::QuorumPacket;
 
 use crate::quorum::View;
@@ -68,6 +69,8 @@ pub struct Leader {
     last_proposed: i64,
     last_committed: i64,
     proposal_sizes: ProposalSizes,
+    /// milliseconds from the making of a transaction to each server's ACK
+    ack_ms: BTreeMap<i64, Summary>,
     /// a reconfiguration has made another server the leader
     resigned: bool,
     /// `sync` requests that wait for a proposal to be committed
@@ -95,6 +98,7 @@ impl Leader {
             last_proposed: 0,
             last_committed: 0,
             proposal_sizes: ProposalSizes::default(),
+            ack_ms: BTreeMap::new(),
             resigned: false,
             pending_syncs: VecDeque::new(),
             ticks: 0,
@@ -185,7 +189,7 @@ impl Leader {
                     _ => {}
                 }
             }
-            DiskDone::Logged { zxid } => self.logged(zxid.0, out),
+            DiskDone::Logged { zxid } => self.logged(zxid.0, now, out),
             DiskDone::LogRead { link, records } => self.log_read(link, &records, db, now, out),
             _ => {}
         }

@@ -21,6 +21,12 @@ pub(super) struct Proposal {
 }
 
 impl Proposal {
+    /// Session, cxid and zxid stand before the time.
+    fn made_ms(&self) -> Option<i64> {
+        let time = self.record.get(20..28)?.try_into().ok()?;
+        Some(i64::from_be_bytes(time))
+    }
+
     pub(super) fn packet(&self) -> QuorumPacket {
         QuorumPacket::with(PacketType::Proposal, self.zxid, self.record.clone())
     }
@@ -57,6 +63,19 @@ impl Outstanding {
             .index_of(zxid)
             .and_then(|at| self.proposals.get_mut(at));
         found.is_some_and(|proposal| proposal.acks.insert(server))
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub(super) fn made_ms(&self, zxid: i64) -> Option<i64> {
+        self.proposals.get(self.index_of(zxid)?)?.made_ms()
+    }
+
+    /// Those up to `zxid` that this server had not logged yet, and when they were made.
+    pub(super) fn not_logged(&self, zxid: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let from = self.index_of(self.logged + 1).unwrap_or(0);
+        let rest = self.proposals.iter().skip(from);
+        rest.take_while(move |proposal| proposal.zxid <= zxid)
+            .filter_map(|proposal| Some((proposal.zxid, proposal.made_ms()?)))
     }
 
     /// This server has logged everything up to `zxid`.

@@ -1,7 +1,10 @@
 //! What operators are shown about a leader and its learners (Java: `LeaderBean`,
 //! `getLearnerHandlerInfo`, the gauges of `LeaderZooKeeperServer`).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+
+use driver::metrics::Summary;
 
 use crate::config::Role;
 use crate::units::LinkId;
@@ -104,6 +107,26 @@ impl Leader {
             last_committed: self.last_committed,
             proposal_sizes: self.proposal_sizes,
             began_us: self.began_us,
+        }
+    }
+
+    /// Milliseconds from the making of a transaction to the ACK of each server.
+    pub fn ack_ms(&self) -> &BTreeMap<i64, Summary> {
+        &self.ack_ms
+    }
+
+    /// `srst`
+    pub fn reset_proposal_sizes(&mut self) {
+        self.proposal_sizes = ProposalSizes::default();
+    }
+
+    /// The counters of observers begin anew (Java: `resetObserverConnectionStats`).
+    pub fn reset_observers(&mut self) {
+        for learner in self.learners.values_mut() {
+            if learner.role == Role::Observer {
+                (learner.received, learner.sent, learner.requests) = (0, 0, 0);
+                learner.last_zxid = -1;
+            }
         }
     }
 

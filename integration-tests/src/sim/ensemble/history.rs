@@ -29,6 +29,8 @@ pub const PROPERTIES: &[&str] = &[
     EXPIRY_IS_REAL,
     START_IS_DURABLE,
     CONFIG_BEFORE_LOG,
+    COMMITTED_LOG_IS_WHOLE,
+    SYNC_IS_WHOLE,
     "EqualTrees",
     "Heals",
 ];
@@ -42,6 +44,10 @@ pub const EXPIRY_IS_REAL: &str = "ExpiryIsReal";
 /// What a start has read outlives a power cut.
 pub const START_IS_DURABLE: &str = "StartIsDurable";
 pub const CONFIG_BEFORE_LOG: &str = "ConfigBeforeLog";
+/// What a server would send a learner as DIFF has no hole.
+pub const COMMITTED_LOG_IS_WHOLE: &str = "CommittedLogIsWhole";
+/// What a learner is sent fits what it was sent before.
+pub const SYNC_IS_WHOLE: &str = "SyncIsWhole";
 
 /// A property and whether it holds.
 pub type Judgement = (&'static str, Result<(), String>);

@@ -9,6 +9,7 @@ use zk_server::units::Zxid;
 use zk_server::zab;
 
 use super::facts::Seen;
+use super::history::{COMMITTED_LOG_IS_WHOLE, SYNC_IS_WHOLE};
 use super::plan::{MS, SECOND};
 use super::triggers::Point;
 use super::world::{Event, World};
@@ -44,7 +45,13 @@ impl World {
                         server.owed = owed;
                     }
                 }
-                PeerEvent::Abandoned { .. } => self.coverage.happened("role abandoned"),
+                PeerEvent::Abandoned { reason } => {
+                    self.coverage.happened("role abandoned");
+                    // The link keeps its order: nothing is missing but by the leader's fault.
+                    let misfits = ["Committing 0x", "DIFF sync got"];
+                    let fits = !misfits.iter().any(|words| reason.starts_with(words));
+                    self.judge([(SYNC_IS_WHOLE, fits.then_some(()).ok_or(reason))]);
+                }
                 PeerEvent::Server(zk_server::core::Event::SessionExpired { .. }) => {
                     self.coverage.happened("session expired");
                 }
@@ -169,9 +176,30 @@ impl World {
     pub(super) fn look(&mut self) {
         for index in 0..self.servers.len() {
             self.look_at_ephemerals(index);
+            self.look_at_committed_log(index);
         }
         let at = self.now + SECOND;
         self.schedule(at, Event::Look);
+    }
+
+    fn look_at_committed_log(&mut self, index: usize) {
+        let server = &self.servers[index];
+        let Some(db) = server.live.as_ref().and_then(|live| live.peer.database()) else {
+            return;
+        };
+        let mut before = None;
+        let mut result = Ok(());
+        for (zxid, _) in db.committed().iter() {
+            let prev = self.facts.proposals.get(&zxid).map(|p| p.prev);
+            if before.is_some() && before != prev {
+                let id = server.id();
+                result = Err(format!(
+                    "{id} keeps 0x{zxid:x} behind {before:x?}, it belongs behind {prev:x?}"
+                ));
+            }
+            before = Some(zxid);
+        }
+        self.judge([(COMMITTED_LOG_IS_WHOLE, result)]);
     }
 
     fn look_at_ephemerals(&mut self, index: usize) {

@@ -68,7 +68,12 @@ impl Leader {
                 learner.sent += self.outstanding.len() as u64;
             }
         }
-        let config = self.views.last_seen.text().clone();
+        // Observers are not told of proposals: they get what is in force.
+        let config = match role == Role::Observer && self.phase == Phase::Serving {
+            true => &self.views.active,
+            false => &self.views.last_seen,
+        };
+        let config = config.text().clone();
         self.learners.send_new_leader(link, self.epoch, config, out);
     }
 

@@ -255,7 +255,13 @@ impl Learner {
             match config::view("the leader's NEWLEADER", text) {
                 Ok(view) => {
                     self.see(&view, out);
-                    self.configured = Some(view);
+                    // A leader that serves sends the last one that it has proposed (as Java does): that
+                    // one is in force when it is committed, and a quorum of it alone decides nothing yet.
+                    let is_it = |config: &View| config.version() == view.version();
+                    let mut proposed = self.waiting.iter().filter_map(|w| w.config.as_ref());
+                    if !proposed.any(is_it) {
+                        self.configured = Some(view);
+                    }
                 }
                 Err(reason) => return self.abandon(reason, out),
             }

@@ -299,3 +299,53 @@ fn acls_are_checked_and_hashes_hidden() {
     assert_eq!(w.replies(other.conn)[0].err, ErrorCode::AuthFailed.code());
     assert!(w.closed.contains(&other.conn));
 }
+
+#[test]
+fn pipelined_writes_go_on_behind_reads_and_reads_show_the_writes_before_them() {
+    const REQUESTS: i32 = 1000;
+    let mut w = World::new();
+    let mut c = w.client();
+    w.create(&mut c, "/n", 0).unwrap();
+    w.auto_sync = false;
+    let first = c.xid + 1;
+    let frames: Vec<_> = (0..REQUESTS)
+        .map(|n| match n % 10 {
+            0..7 => {
+                let (path, watch) = ("/n", false);
+                let get = PathWatchRequest { path, watch };
+                c.frame(OpCode::GetData, &get.to_vec())
+            }
+            _ => {
+                let (path, data) = ("/n", Some(&b"x"[..]));
+                let version = -1;
+                let set = SetDataRequest {
+                    path,
+                    data,
+                    version,
+                };
+                c.frame(OpCode::SetData, &set.to_vec())
+            }
+        })
+        .collect();
+    w.send(c.conn, &frames);
+    let mut syncs = 0;
+    while !w.unsynced.is_empty() {
+        w.sync();
+        syncs += 1;
+    }
+    assert!(syncs <= 15, "{syncs} syncs for 300 writes behind 700 reads");
+    let replies = w.replies(c.conn);
+    assert_eq!(replies.len(), frames.len());
+    let mut version = 0;
+    for (n, reply) in (0..REQUESTS).zip(&replies) {
+        assert_eq!((reply.xid, reply.err), (first + n, 0));
+        let stat = if n % 10 < 7 {
+            GetDataResponse::from_bytes(&reply.body).unwrap().stat
+        } else {
+            version += 1;
+            Stat::from_bytes(&reply.body).unwrap()
+        };
+        assert_eq!(stat.version, version, "request {n}");
+    }
+    w.check_log();
+}

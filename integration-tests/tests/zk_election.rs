@@ -167,8 +167,9 @@ fn three_elect_and_two_elect_again_at_once() {
     two.look(7);
     assert_eq!(one.wait_decision(), (PeerState::Following, 2));
     assert_eq!(two.wait_decision(), (PeerState::Leading, 2));
+    // Without an answer at once there would be one after a minute; a busy machine takes seconds.
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     // Who comes back finds the leader, whatever its log.
     let three = Voter::start(3, &view, 9);
     assert_eq!(three.wait_decision(), (PeerState::Following, 2));

@@ -24,6 +24,8 @@ use crate::zk::oracle::{Acls, Request};
 use crate::zk::{Ensemble, ZkClient, frame, plain_connect};
 
 const WATCHERS: usize = 10_000;
+/// Sessions that are opened at a time.
+const CROWD: usize = 100;
 const PATH: &str = "/storm";
 
 pub fn run(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) -> Result<()> {
@@ -110,8 +112,15 @@ impl<'a> Storm<'a> {
         let resident = || -> Result<f64> { Ok(process::resident_kib(pid)? as f64 * 1024.0) };
         let empty = resident()?;
         let mut watchers = Vec::with_capacity(WATCHERS);
-        for _ in 0..WATCHERS {
-            watchers.push(Watcher::connect(addr)?);
+        while watchers.len() < WATCHERS {
+            let crowd: Vec<Watcher> = (0..CROWD)
+                .map(|_| Watcher::connect(addr))
+                .collect::<Result<_>>()?;
+            watchers.extend(crowd);
+            let new = watchers.len() - CROWD;
+            for watcher in &mut watchers[new..] {
+                watcher.frame(|_| Ok(()))?;
+            }
         }
         let connected = resident()?;
         for watcher in &mut watchers {
@@ -156,6 +165,7 @@ impl<'a> Storm<'a> {
 struct Watcher(TcpStream);
 
 impl Watcher {
+    /// Asks for a session; the answer comes later.
     fn connect(addr: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
@@ -167,7 +177,6 @@ impl Watcher {
             ..ConnectRequest::default()
         });
         watcher.0.write_all(&connect)?;
-        watcher.frame(|_| Ok(()))?;
         Ok(watcher)
     }
 

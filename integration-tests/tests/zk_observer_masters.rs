@@ -21,7 +21,8 @@ use proto::zk::request::{CreateRequest, PathRequest, PathWatchRequest};
 
 const OURS: Kind = Kind::Ours;
 const JAVA: Kind = Kind::Java("3.9.5");
-const SESSION_MS: i32 = 40_000;
+/// Longer than the comparison of the members takes on a slow machine: nobody pings meanwhile.
+const SESSION_MS: i32 = 120_000;
 const OBSERVERS: [usize; 2] = [4, 5];
 
 /// Whom an observer is connected to (four-letter word `mntr`).
@@ -112,6 +113,7 @@ fn live_on(dir: &Path, java: Java, kinds: &[Kind; 5]) {
     let (ensemble, port) = Ensemble::apart(dir, 3, 2);
     let mut ensemble = ensemble
         .java(java)
+        .line(&format!("maxSessionTimeout={SESSION_MS}"))
         .line(&format!("observerMasterPort={port}"));
     let leader = ensemble.start_all(kinds);
     let followers: Vec<usize> = (1..=3).filter(|&id| id != leader).collect();

@@ -353,8 +353,12 @@ impl World {
         }
     }
 
-    /// What is for a paused server waits until it goes on.
+    /// What is for a paused server waits until it goes on; what the network holds back comes first.
     fn defer(&mut self, event: Event) -> Option<Event> {
+        if self.is_behind_held(&event) {
+            self.hold(event);
+            return None;
+        }
         let server = match &event {
             Event::Tick { server, .. }
             | Event::Disk { server, .. }

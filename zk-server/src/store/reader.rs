@@ -24,6 +24,9 @@ const CHUNK: usize = 1 << 20;
 /// The unit that a disk writes whole or not at all.
 const SECTOR: u64 = 512;
 
+/// Every record begins with so many zeros: its checksum has twice the bytes that it needs.
+const ZEROS: u64 = 4;
+
 /// One record of a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
@@ -203,13 +206,14 @@ impl LogReader {
         let from = damage.offset;
         let used = self.used_after(from)?;
         let mut records_after = 0;
-        let mut first_after = used;
+        let mut behind = used;
         let mut at = from + 1;
         while at + ((PREFIX_LEN + HEADER_LEN) as u64) < used {
             match self.resync(at, last_good)? {
                 Some(len) => {
                     if records_after == 0 {
-                        first_after = at;
+                        // The zeros that it begins with may be those of a sector before it.
+                        behind = at + ZEROS;
                     }
                     records_after += 1;
                     at += (PREFIX_LEN + len + 1) as u64;
@@ -220,7 +224,7 @@ impl LogReader {
         Ok(Tail {
             used,
             records_after,
-            hole: self.has_hole(from, first_after)?,
+            hole: self.has_hole(from, behind)?,
         })
     }
 
@@ -239,12 +243,11 @@ impl LogReader {
     }
 
     /// Whether a sector between the two places was reserved and never written: one of zeros, or
-    /// zeros from the first place to where its sector ends. (The first four bytes of a record are
-    /// zero in any case, so fewer than five prove nothing.)
+    /// zeros from the first place to where its sector ends. (Those of a record's beginning prove nothing.)
     fn has_hole(&mut self, from: u64, to: u64) -> Result<bool, StoreError> {
         let mut at = from.next_multiple_of(SECTOR);
         let rest = (at.min(to) - from) as usize;
-        if rest > 4 && self.at(from, rest)?.iter().all(|b| *b == 0) {
+        if rest as u64 > ZEROS && self.at(from, rest)?.iter().all(|b| *b == 0) {
             return Ok(true);
         }
         while at + SECTOR <= to {

@@ -170,6 +170,28 @@ fn a_batch_whose_middle_was_never_written_is_a_torn_end() {
     assert_eq!(kept(&dir).len(), 1);
 }
 
+/// A record begins with four zeros: what stands of them in the lost sector reads as if it were whole.
+#[test]
+fn a_sector_that_was_never_written_may_hold_the_zeros_of_the_next_record() {
+    for zeros in 0..=4 {
+        let dir = filled(1);
+        let (mut store, ..) = start(dir.path()).unwrap();
+        let before = 1024 - zeros - 16 - (RECORD - 100);
+        store.append(Zxid(2), &record(2, before)).unwrap();
+        store.append(Zxid(3), &record(3, 100)).unwrap();
+        store.sync().unwrap();
+        let path = file(&dir, "log.2");
+        let mut bytes = fs::read(&path).unwrap();
+        assert_eq!(bytes[1024 - zeros..][..4], [0; 4]);
+        bytes[512..1024].fill(0);
+        fs::write(&path, bytes).unwrap();
+        drop(store);
+        let (_, model, found) = start(dir.path()).unwrap();
+        assert_eq!(model.applied, [1], "{:?}", found.notes);
+        assert_eq!(kept(&dir).len(), 1);
+    }
+}
+
 #[test]
 fn damage_in_an_older_log_counts_only_when_something_is_missing() {
     let dir = filled(3);

@@ -4,6 +4,8 @@
 //! An observer gets what the follower has committed, then every commit. What an observer lacks is
 //! decided, sent and followed by commits in one call, so nothing is kept for the time between (Java
 //! keeps `observerMaster.sizeLimit` bytes, and sends an observer away that they do not reach back to).
+//! An observer whose last master had heard more of the epoch waits until this one has heard it too (Java
+//! cuts the observer's log, and what it has shown to clients is gone for a while).
 //! What observers want of the leader goes on over the follower's own link; the leader answers `sync` in
 //! its order, and a session's revalidations in theirs, so queues tell whose answer has come.
 
@@ -23,7 +25,7 @@ use super::handler::{self, Begun, Handlers, Stage, send};
 use super::io::Effect;
 use super::leader::LearnerStatus;
 use super::settings::{Settings, Start};
-use super::zxid::begins_epoch;
+use super::zxid::{begins_epoch, epoch_of};
 
 /// A question to the leader, whose answer is for that session.
 #[derive(Debug)]
@@ -136,9 +138,32 @@ impl ObserverMaster {
         out: &mut Vec<Effect>,
     ) -> Result<(), String> {
         self.observers.epoch_acknowledged(link, packet, now)?;
-        let begun = self.observers.begin_sync(link, packet.zxid, db, now, out);
-        self.finish_sync(link, begun, start, out);
+        self.begin_syncs(start, db, now, out);
         Ok(())
+    }
+
+    /// For those that wait for their history, where all that they have is committed here. An observer has
+    /// what its leader has committed: what this server lacks of the same epoch is on its way.
+    pub(super) fn begin_syncs(
+        &mut self,
+        start: &Start,
+        db: &Database,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let ahead =
+            |zxid| epoch_of(zxid) == self.epoch && !begins_epoch(zxid) && zxid > db.last_zxid().0;
+        let waiting = self
+            .observers
+            .iter()
+            .filter_map(|(&link, o)| match o.stage {
+                Stage::Elected { zxid } if !ahead(zxid) => Some((link, zxid)),
+                _ => None,
+            });
+        for (link, zxid) in waiting.collect::<Vec<_>>() {
+            let begun = self.observers.begin_sync(link, zxid, db, now, out);
+            self.finish_sync(link, begun, start, out);
+        }
     }
 
     pub(super) fn log_read(
@@ -163,7 +188,8 @@ impl ObserverMaster {
     ) {
         match begun {
             Ok(Begun::Sent { .. }) => {
-                let config = start.last_seen.text().clone();
+                // One that is only proposed is none of theirs yet.
+                let config = start.active.text().clone();
                 self.observers
                     .send_new_leader(link, self.epoch, config, out);
             }

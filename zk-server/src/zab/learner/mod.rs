@@ -182,7 +182,12 @@ impl Learner {
             Phase::Synchronizing | Phase::Establishing | Phase::Established => {
                 self.sync_packet(packet, now, out);
             }
-            Phase::Serving => self.broadcast_packet(packet, out),
+            Phase::Serving => {
+                if let Some(observers) = &mut self.observers {
+                    observers.begin_syncs(&self.start, db, now, out);
+                }
+                self.broadcast_packet(packet, out);
+            }
             // The leader has nothing to say before it is told who connects.
             Phase::Connecting { .. } | Phase::Accepting | Phase::ReceivingSnapshot { .. } => {
                 self.unexpected(packet.kind, out);

@@ -156,6 +156,37 @@ fn an_observer_gets_what_it_lacks_then_every_commit() {
     assert_eq!(master.learner.observers()[0].server, Some(4));
 }
 
+/// Its last master had heard of more. Nothing that it has is taken back (Java: TRUNC).
+#[test]
+fn an_observer_that_is_ahead_waits_for_its_master() {
+    let mut master = Master::new();
+    master.joins(OBSERVERS[0], 4, z(6, 2));
+    let greeted = [(LeaderInfo, z(6, 0))];
+    assert_eq!(master.sent(OBSERVERS[0]), greeted);
+    for end in 1..=3 {
+        let zxid = z(6, end);
+        master.out.clear();
+        master.gets(UP, QuorumPacket::with(Proposal, zxid, record(zxid)));
+        assert_eq!(master.sent(OBSERVERS[0]), [], "0x{zxid:x} is not committed");
+        master.gets(UP, QuorumPacket::new(Commit, zxid));
+        let all = [z(5, 1), z(5, 2), z(6, 1), z(6, 2), z(6, 3)];
+        master.db = database(&all[..2 + end as usize], 9);
+        master.gets(UP, QuorumPacket::with(Ping, zxid, Bytes::new()));
+        let sent = master.sent(OBSERVERS[0]);
+        match end {
+            1 => assert_eq!(sent, []),
+            2 => assert_eq!(sent, [(Diff, zxid), (NewLeader, z(6, 0))]),
+            _ => assert_eq!(sent, [(Inform, zxid)]),
+        }
+    }
+    assert!(!master.closed(OBSERVERS[0]));
+    // What another epoch has left behind is taken back.
+    let mut master = Master::new();
+    master.out.clear();
+    master.joins(OBSERVERS[0], 4, z(5, 3));
+    assert_eq!(master.sent(OBSERVERS[0])[1], (Trunc, z(5, 2)));
+}
+
 /// Java: `FollowerRequestProcessor`, `FollowerZooKeeperServer.sync`.
 #[test]
 fn answers_to_sync_go_to_those_who_asked() {

@@ -417,14 +417,14 @@ mod tests {
         world.block(|from, to| (from, to) == (leader, follower), cut_until);
         let pause_at = world.now + 200 * MS;
         run_until(&mut world, pause_at);
-        let held = |world: &World| world.held.len();
-        let before = held(&world);
+        let waiting = |world: &World| world.held.len() + world.servers[follower].deferred.len();
+        let before = waiting(&world);
         assert!(before > 0, "the leader has sent nothing");
         let goes_on = cut_until + 200 * MS;
         world.servers[follower].paused_until = goes_on;
         world.schedule(goes_on, Event::Resume { server: follower });
         run_until(&mut world, cut_until - 10 * MS);
-        assert!(held(&world) > before, "the leader has sent no more");
+        assert!(waiting(&world) > before, "the leader has sent no more");
         world.run().expect("no property is broken");
     }
 }

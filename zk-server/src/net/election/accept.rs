@@ -117,7 +117,11 @@ async fn accept(net: Arc<ElectionNet>, listener: TcpListener, unheard: Arc<Unhea
             let Some((stream, read, initial)) = heard else {
                 return;
             };
-            if initial.server == task.settings.me && task.knocking.swap(false, Ordering::AcqRel) {
+            // Of this machine it is a dial of a line that names this machine by another number.
+            let here = stream.local_addr();
+            let here = here.is_ok_and(|at| at.ip().to_canonical() == remote.ip());
+            let own = initial.server == task.settings.me;
+            if own && !here && task.knocking.swap(false, Ordering::AcqRel) {
                 return;
             }
             tracing::debug!(

@@ -1,5 +1,5 @@
-//! What operators see of an ensemble: leader, follower, observer. An ensemble of Apache's servers and one
-//! of ours get the same configuration and
+//! What operators see of an ensemble: leader, follower, observer, a member that looks for a leader, and
+//! one that only reads. An ensemble of Apache's servers and one of ours get the same configuration and
 //! the same requests; then four-letter words, AdminServer and metrics are compared role by role.
 #![allow(
     clippy::print_stdout,
@@ -65,6 +65,12 @@ impl Side {
             kind,
             _dir: dir,
         }
+    }
+
+    fn read_only(mut self, enabled: bool) -> Self {
+        let value = enabled.to_string();
+        self.ensemble = self.ensemble.property("readonlymode.enabled", &value);
+        self
     }
 
     fn start(&mut self) {
@@ -602,4 +608,25 @@ fn members_show_what_javas_members_show() {
         all.extend(differences(&sides, ids, role));
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// One member of three, while it looks for a leader, and when it only reads.
+#[test]
+fn a_member_without_a_quorum_shows_what_javas_shows() {
+    let java = java_or_skip!();
+    for read_only in [false, true] {
+        let mut sides =
+            [JAVA, Kind::Ours].map(|kind| Side::new(java, kind, 3, 0).read_only(read_only));
+        for side in &mut sides {
+            side.ensemble.start(1, side.kind);
+            side.wait_admin(1);
+            let expected = if read_only { "ro" } else { "null" };
+            wait_until("the member to be in its mode", || {
+                side.ensemble.four_letter(1, "isro") == expected
+            });
+        }
+        let context = if read_only { "read-only" } else { "looking" };
+        let all = differences(&sides, [1, 1], context);
+        assert!(all.is_empty(), "{}", all.join("\n"));
+    }
 }

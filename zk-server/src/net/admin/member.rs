@@ -79,7 +79,9 @@ pub(super) fn voting_view(net: &Net) -> Body {
 }
 
 pub(super) fn zab_state(net: &Net) -> Body {
-    let Some(member) = Member::of(net) else {
+    // While no server runs Java knows nothing of the member either.
+    let serving = net.core.with(|_| ()).is_some();
+    let Some(member) = Member::of(net).filter(|_| serving) else {
         return body(json!({ "voting": false, "zabstate": "" }));
     };
     let status = &member.status;

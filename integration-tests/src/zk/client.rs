@@ -18,6 +18,7 @@ use proto::zk::response::{
 use proto::zk::stat::Stat;
 
 use super::{RawConn, Received, frame, plain_connect};
+use crate::proc::wait_until;
 
 /// A session on one connection.
 #[derive(Debug)]
@@ -45,6 +46,19 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Ends the session through one of those servers.
+    #[track_caller]
+    pub fn close_session(&self, addrs: &[SocketAddr]) {
+        let mut turn = addrs.iter().cycle();
+        wait_until("a session to be closed", || {
+            let addr = turn.next().expect("an address");
+            let client = ZkClient::resume(*addr, self, 10_000, Duration::from_secs(5));
+            client.is_ok_and(|mut client| {
+                client.session == 0 || client.call(OpCode::CloseSession, &[]).is_ok()
+            })
+        });
+    }
+
     /// newest zxid that the session has seen
     pub fn zxid(&self) -> i64 {
         self.zxid

@@ -51,7 +51,7 @@ pub struct Report {
     attempted: u64,
     /// the last number in [`BEAT`] that was acknowledged
     beat: u64,
-    pub session: i64,
+    ticket: Ticket,
     /// its session's ephemeral is there
     ephemeral: bool,
     /// sessions that were lost
@@ -152,7 +152,7 @@ impl Writer {
                 acknowledged: BTreeSet::new(),
                 attempted: 0,
                 beat: 0,
-                session: 0,
+                ticket: Ticket::default(),
                 ephemeral: false,
                 expired: 0,
                 longest_gap: Duration::ZERO,
@@ -178,7 +178,7 @@ impl Writer {
                 }
             }
         }
-        self.report.session = self.ticket.session;
+        self.report.ticket = self.ticket;
         self.report
     }
 
@@ -271,7 +271,16 @@ impl Report {
                 .expect("an answer");
             assert_eq!(err, 0, "{server}: {path} is gone though its session lives");
             let owner = GetDataResponse::from_bytes(&reply).expect("data").stat;
-            assert_eq!(owner.ephemeral_owner, self.session, "{server}: {path}");
+            assert_eq!(
+                owner.ephemeral_owner, self.ticket.session,
+                "{server}: {path}"
+            );
         }
+    }
+
+    /// Ends the session, so that nothing of it ends by itself later.
+    #[track_caller]
+    pub fn close_session(&self, addr: SocketAddr) {
+        self.ticket.close_session(&[addr]);
     }
 }

@@ -108,6 +108,7 @@ impl Locker {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
+        self.ticket.close_session(&self.addrs);
         self.expired
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use driver::local_time::LocalTime;
 
-use crate::config::Role;
+use crate::config::{QuorumConfig, Role};
 use crate::core::Server;
 use crate::core::inspect::ConnInfo;
 use crate::core::io::Mode;
@@ -36,16 +36,21 @@ pub(super) fn conf(net: &Net) -> String {
         conf.backlog,
         conf.server_id
     );
-    if let Some(member) = Member::of(net) {
-        membership(&member, net, &mut out);
+    let status = net.core.with_peer(|peer| peer.status());
+    if let Some(status) = status {
+        let quorum = status.active.config();
+        membership(quorum, status.id, net, &mut out);
+        // Java ends it without a line end, and knows nothing of the others when it serves only reads.
+        if Member::of(net).is_some() {
+            put!(out, "membership: \n{quorum}");
+        }
     }
     out
 }
 
-/// What `conf` of a member adds; Java ends it without a line end.
-fn membership(member: &Member, net: &Net, out: &mut String) {
-    let quorum = member.status.active.config();
-    let own = quorum.server(member.status.id);
+/// What `conf` of a member adds of itself.
+fn membership(quorum: &QuorumConfig, id: i64, net: &Net, out: &mut String) {
+    let own = quorum.server(id);
     let ports = |port: fn(&(String, u16, u16)) -> u16| {
         let all = own.map_or(&[][..], |server| &server.addresses);
         let ports: Vec<String> = all.iter().map(|a| port(a).to_string()).collect();
@@ -53,8 +58,7 @@ fn membership(member: &Member, net: &Net, out: &mut String) {
     };
     put!(
         out,
-        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n\
-         membership: \n{quorum}",
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n",
         net.config.ensemble.init_limit,
         net.config.ensemble.sync_limit,
         ports(|a| a.2),
@@ -145,7 +149,7 @@ pub(super) fn dump(net: &Net) -> String {
 /// A learner knows when its local sessions expire; of the others only what is in the database.
 fn sessions(server: &Server, now: crate::units::Now, out: &mut String) {
     let global = server.database().sessions();
-    let learner = matches!(server.mode(), Mode::Following | Mode::Observing);
+    let learner = !matches!(server.mode(), Mode::Standalone | Mode::Leading);
     let mut sets = server.sessions_by_expiry();
     if server.settings().local_sessions {
         let mut local = sets.clone();
@@ -257,18 +261,21 @@ pub(super) fn mntr(net: &Net) -> String {
 }
 
 pub(super) fn srvr(net: &Net) -> String {
-    format!(
-        "Zookeeper version: {}\n{}",
-        environment::full_version(),
-        server_stats(net)
-    )
+    format!("{}{}", version(net), server_stats(net))
+}
+
+fn version(net: &Net) -> String {
+    let read_only = net.core.with(|server| server.mode() == Mode::ReadOnly);
+    let read_only = match read_only {
+        Some(true) => "READ-ONLY mode; serving only read-only clients\n",
+        _ => "",
+    };
+    let version = environment::full_version();
+    format!("Zookeeper version: {version}\n{read_only}")
 }
 
 pub(super) fn stat(net: &Net, asker: SocketAddr) -> String {
-    let mut out = format!(
-        "Zookeeper version: {}\nClients:\n",
-        environment::full_version()
-    );
+    let mut out = format!("{}Clients:\n", version(net));
     net.core.with(|server| {
         for conn in server.connections() {
             connection(&conn, asker, true, &mut out);

@@ -5,6 +5,7 @@ use proto::quorum::PeerState;
 
 use super::Value;
 use super::figures::int;
+use crate::core::io::Mode;
 use crate::net::Net;
 use crate::peer::{PeerStatus, ZabState};
 use crate::zab::Learner;
@@ -22,8 +23,12 @@ pub struct Member {
 }
 
 impl Member {
-    /// `None` for a server that is alone.
+    /// `None` for a server that is alone, and for one that is cut off and serves read-only clients
+    /// (Java: `ReadOnlyZooKeeperServer` knows nothing of its ensemble).
     pub fn of(net: &Net) -> Option<Self> {
+        if net.core.with(|server| server.mode()) == Some(Mode::ReadOnly) {
+            return None;
+        }
         net.core.with_peer(|peer| Self {
             status: peer.status(),
             leading: peer.leader().map(|leader| leader.status()),

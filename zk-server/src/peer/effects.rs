@@ -294,9 +294,15 @@ impl Peer {
             self.seen = view.clone();
         }
         let next = Some(self.seen.clone()).filter(|seen| seen.version() > view.version());
-        self.election.set_views(view.clone(), next);
+        self.election.set_views(view.clone(), next.clone());
         self.tell_views(out);
         out.push(PeerOutput::Configured { view, active: true });
+        // That takes the file of a proposed one away. A newer one, proposed while a learner was brought up to
+        // date, has yet to be logged.
+        out.extend(next.map(|view| PeerOutput::Configured {
+            view,
+            active: false,
+        }));
     }
 
     /// A leader's server has made a transaction.

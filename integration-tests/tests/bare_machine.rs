@@ -38,7 +38,15 @@ fn on_a_bare_machine(script: &str, programs: &[(&str, &str)]) -> Finished {
     for (name, text) in programs {
         program(dir.path(), name, text);
     }
-    let mut command = Command::new(repo_root().join("scripts").join(script));
+    // A checkout in which nothing was built.
+    let scripts = dir.path().join("checkout/scripts");
+    fs::create_dir_all(&scripts).unwrap();
+    for name in [script, "setup.sh"] {
+        fs::copy(repo_root().join("scripts").join(name), scripts.join(name)).unwrap();
+    }
+    let manifest = dir.path().join("checkout/Cargo.toml");
+    fs::copy(repo_root().join("Cargo.toml"), manifest).unwrap();
+    let mut command = Command::new(scripts.join(script));
     command.env_clear();
     command.env("PATH", dir.path()).env("HOME", dir.path());
     command.env("QUICKSTART_DIR", dir.path().join("data"));

@@ -300,6 +300,8 @@ pub const SCENARIOS: &[Scenario] = &[
         premise: &["role abandoned", DIFF, "read-only client served"],
         build: |plan, rng| {
             plan.read_only = true;
+            // Some must be with a member that is cut off, long enough.
+            plan.clients = 16;
             often(plan, rng, Kind::Partition, 4 * SECOND);
         },
     },

@@ -108,6 +108,8 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.idle)
                 .max_buf_size(64 << 10)
+                // One that has said all (`nc -N`) waits for the answer.
+                .half_close(true)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 ended = connection => if let Err(error) = ended {

@@ -34,7 +34,7 @@ if [ -z "$binaries" ]; then
     root=$source_dir
     . "$source_dir/scripts/setup.sh"
     need_rust
-    (cd "$root" && cargo build --release --locked --bins -p zk-server -p broker)
+    (cd "$root" && env -u CARGO_TARGET_DIR cargo build --release --locked --bins -p zk-server -p broker)
   fi
 fi
 for name in zk-server zk-cli zk-txnlog zk-snapshot zk-cleanup broker kafka-tools; do

@@ -44,7 +44,8 @@ fi
 
 need_rust
 step "Building (the first time takes some minutes)"
-cargo build --release --locked --bins -p zk-server -p broker
+# The scripts that start them look for them there.
+env -u CARGO_TARGET_DIR cargo build --release --locked --bins -p zk-server -p broker
 
 mkdir -p "$data/zookeeper" "$data/kafka" "$data/logs"
 cat > "$data/zoo.cfg" <<CFG

@@ -153,9 +153,12 @@ impl Links {
     }
 
     /// Where this server and the others listen, of the active and of a proposed configuration.
-    /// Connections that stand are kept.
+    /// Connections that stand are kept. One that the configuration does not name yet, or no longer,
+    /// says where it listened before: without an address nobody takes its connection.
     pub fn configure(&mut self, mut servers: BTreeMap<i64, Vec<Address>>) {
-        self.own = servers.remove(&self.me).unwrap_or_default();
+        if let Some(own) = servers.remove(&self.me) {
+            self.own = own;
+        }
         self.known = servers;
         let known = &self.known;
         self.peers

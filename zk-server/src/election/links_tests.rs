@@ -303,3 +303,12 @@ fn of_the_addresses_that_a_server_names_a_few_are_dialled() {
     });
     assert_eq!(dialled, Some(9), "its own line and eight");
 }
+
+#[test]
+fn a_server_that_a_configuration_does_not_name_still_says_where_it_listens() {
+    let mut links = links(2);
+    let before = links.initial().addresses;
+    assert!(!before.is_empty());
+    links.configure(BTreeMap::from([(1, vec![address(1)])]));
+    assert_eq!(links.initial().addresses, before);
+}

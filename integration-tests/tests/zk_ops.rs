@@ -15,7 +15,7 @@ use std::process::Command;
 
 use integration_tests::java_or_skip;
 use integration_tests::proc::{LIMIT, Port, binary, repo_root, run, skipped, wait_until};
-use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig, ZkServer};
+use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig, ZkServer, masked, shape};
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::acl::Acl;
@@ -41,30 +41,6 @@ fn busy_client(server: &ZkServer) -> ZkClient {
         let _ = client.call(OpCode::Exists, &watch.to_vec());
     }
     client
-}
-
-/// Every run of digits becomes `#`, hexadecimal ones after `0x` too.
-fn masked(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if !c.is_ascii_digit() {
-            out.push(c);
-            continue;
-        }
-        let hex = c == '0' && chars.peek() == Some(&'x');
-        if hex {
-            chars.next();
-        }
-        while chars
-            .peek()
-            .is_some_and(|c| c.is_ascii_digit() || hex && c.is_ascii_hexdigit() || *c == '.')
-        {
-            chars.next();
-        }
-        out.push('#');
-    }
-    out
 }
 
 /// The lines of an answer, without what names a build, a folder or a day.
@@ -207,21 +183,6 @@ fn get(port: u16, path: &str, header: &str) -> (String, String, Vec<u8>) {
         headers.to_owned(),
         bytes[end + 4..].to_vec(),
     )
-}
-
-/// Keys and kinds of values, numbers of one kind.
-fn shape(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (masked(key), shape(value)))
-            .collect(),
-        Value::Array(items) => items.iter().map(shape).collect(),
-        Value::Number(n) if n.is_f64() => "real".into(),
-        Value::Number(_) => "number".into(),
-        Value::String(_) => "text".into(),
-        other => other.clone(),
-    }
 }
 
 #[test]

@@ -10,11 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use integration_tests::java_or_skip;
 use integration_tests::peers::Java;
-use integration_tests::proc::{Port, wait_until};
-use integration_tests::zk::{Ensemble, Kind, ZkClient, http_get};
+use integration_tests::proc::{LIMIT, Port, wait_until};
+use integration_tests::zk::{Ensemble, Kind, ZkClient, http_get, masked, shape};
 use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::acl::Acl;
@@ -417,42 +418,6 @@ fn requests(client: &mut ZkClient, role: &str) {
     );
 }
 
-/// Every run of digits becomes `#`, hexadecimal ones after `0x` too.
-fn masked(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if !c.is_ascii_digit() {
-            out.push(c);
-            continue;
-        }
-        let hex = c == '0' && chars.peek() == Some(&'x');
-        if hex {
-            chars.next();
-        }
-        while chars
-            .peek()
-            .is_some_and(|c| c.is_ascii_digit() || hex && c.is_ascii_hexdigit() || *c == '.')
-        {
-            chars.next();
-        }
-        out.push('#');
-    }
-    out
-}
-
-/// Keys and kinds of values.
-fn shape(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map.iter().map(|(k, v)| (masked(k), shape(v))).collect(),
-        Value::Array(items) => items.iter().map(shape).collect(),
-        Value::Number(n) if n.is_f64() => "real".into(),
-        Value::Number(_) => "number".into(),
-        Value::String(_) => "text".into(),
-        other => other.clone(),
-    }
-}
-
 /// A word's lines, with what names a build, a place or a moment taken out.
 fn lines(word: &str, text: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| {
@@ -594,11 +559,9 @@ fn members_show_what_javas_members_show() {
         let ids = [0, 1].map(|i: usize| sides[i].in_role(role));
         // Java's summaries are computed by another thread.
         let mut found = uncounted(&sides, ids, role);
-        for _ in 0..20 {
-            if found.is_empty() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+        let began = Instant::now();
+        while !found.is_empty() && began.elapsed() < LIMIT {
+            std::thread::sleep(Duration::from_millis(100));
             found = uncounted(&sides, ids, role);
         }
         all.extend(found);

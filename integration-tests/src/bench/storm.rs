@@ -104,7 +104,8 @@ impl<'a> Storm<'a> {
     fn gather(ensemble: &'a Ensemble) -> Result<Self> {
         let id = ensemble.leader().context("no leader")? % SERVERS + 1;
         let (addr, pid) = (ensemble.addr(id), ensemble.process(id).pid());
-        let mut writer = ZkClient::connect(addr, SESSION_MS).map_err(|_| Refused)?;
+        let connect = || ZkClient::connect(addr, SESSION_MS).map_err(|_| Refused);
+        let mut writer = connect()?;
         let made = Request::create(OpCode::Create, PATH, Some(b"0"), Acls::Open, 0);
         writer
             .call(OpCode::Create, &made.body)
@@ -129,7 +130,8 @@ impl<'a> Storm<'a> {
         let each = |more: f64| more.max(0.0) / WATCHERS as f64;
         Ok(Self {
             ensemble,
-            writer,
+            // Nobody pinged for the first one meanwhile: on a slow disk its session has expired.
+            writer: connect()?,
             watchers,
             armed: true,
             per_session: each(connected - empty),

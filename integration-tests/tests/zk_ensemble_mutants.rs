@@ -137,3 +137,16 @@ fn access_control_lists_that_a_snapshot_loses() {
     let failure = is_found_by_scenario(Mutant::LoseAcls, 3306);
     assert_eq!(failure.property, "EqualTrees");
 }
+
+#[test]
+fn a_restored_snapshot_that_beats_what_others_have_acknowledged_since() {
+    let failure = is_found_in(Mutant::RestoreAhead, "a restore breaks off");
+    let lost = ["PrimaryIntegrity", "AcknowledgedIsKept"];
+    assert!(lost.contains(&failure.property), "{failure}");
+}
+
+#[test]
+fn a_restore_that_is_acknowledged_before_a_quorum_has_it() {
+    let failure = is_found_in(Mutant::RestoreUnheard, "a restore breaks off");
+    assert_eq!(failure.property, "AcknowledgedIsKept");
+}

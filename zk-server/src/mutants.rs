@@ -42,6 +42,10 @@ pub enum Mutant {
     NeverUpToDate,
     /// a snapshot that is read gives everybody all rights (3306)
     LoseAcls,
+    /// a leader keeps a restored snapshot with an epoch far ahead before anybody else has it
+    RestoreAhead,
+    /// a restored snapshot is acknowledged before a quorum has it
+    RestoreUnheard,
 }
 
 #[cfg(feature = "mutants")]

@@ -59,10 +59,13 @@ impl Peer {
             Effect::Disk(order) => self.order(order, out),
             Effect::Apply { zxid, record } => self.apply(Zxid(zxid), record, out),
             Effect::Install(database) => {
+                self.note_restore(&database);
                 self.last_appended = database.last_zxid();
                 self.home = Home::Idle(database);
                 self.keep_committed();
             }
+            Effect::Offer { zxid } => self.offer(Zxid(zxid), out),
+            Effect::Keep { epoch } => self.keep(epoch, out),
             Effect::Serve { epoch } => self.serve(epoch, out),
             Effect::Propose { zxid, record } => self.propose(Zxid(zxid), record, out),
             Effect::Commit { zxid } => self.hear(FromQuorum::Commit { zxid: Zxid(zxid) }, out),
@@ -169,6 +172,7 @@ impl Peer {
         }
         self.election.set_epoch(self.current_epoch);
         self.events.push(PeerEvent::Serving { epoch });
+        self.has_restored();
     }
 
     pub(super) fn start_server(&mut self, mode: Mode, epoch: i64) {

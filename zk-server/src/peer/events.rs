@@ -1,6 +1,7 @@
 //! What an operator should read about a peer; the driver logs it.
 
 use crate::core;
+use crate::units::Zxid;
 use crate::zab;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,29 @@ pub enum PeerEvent {
     Serving { epoch: i64 },
     /// A role is over; a new election follows.
     Abandoned { reason: String },
-    /// An operator's snapshot is this server's state from here on, as of this zxid.
-    Restored { zxid: i64 },
-    /// An operator's snapshot was not taken.
-    NotRestored { reason: &'static str },
+    /// This leader gives an operator's snapshot, taken at `taken`, to the others as its history.
+    Offers { at: Zxid, taken: Zxid },
+    /// An operator's snapshot is the ensemble's state from here on: a quorum has it in its files.
+    Restored(Replaced),
+    /// An operator's snapshot was not taken, or nobody knows.
+    NotRestored { reason: String },
+    /// The leader's state has come from an operator's snapshot that this server's history is not of.
+    Replaced(Replaced),
+    /// An operator's snapshot that this server had as of `at` is not the ensemble's state.
+    RestoreUndone { at: Zxid, ours: Zxid },
     /// The database was not what the files hold and is read back.
     Reloading,
+}
+
+/// What a restored snapshot does to a server's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// the snapshot's place in the ensemble's history
+    pub at: Zxid,
+    /// its last transaction when it was taken; 0: it can't be told
+    pub taken: Zxid,
+    /// the last transaction of what it takes the place of
+    pub ours: Zxid,
 }
 
 /// Events beyond this many between two drains are dropped.

@@ -65,7 +65,7 @@ pub enum PeerInput {
         grants: bool,
     },
     Disk(DiskDone),
-    /// An operator's snapshot, to take the place of everything that this server has. Answered by
+    /// An operator's snapshot, to take the place of everything that the ensemble has. Answered by
     /// `PeerEvent::Restored` or `NotRestored`.
     Restore {
         database: Box<Database>,

@@ -171,6 +171,9 @@ impl Peer {
     fn begin_role(&mut self, leader: i64, out: &mut Vec<PeerOutput>) {
         // of clients that were content to read
         self.stop_server(out);
+        if leader != self.settings.id {
+            self.end_restore(&format!("server {leader} was elected to lead"));
+        }
         let took_us = self.now.mono_us - self.looking_since_us;
         self.election_us = Some(took_us);
         let start = Start {
@@ -188,7 +191,10 @@ impl Peer {
             self.events.push(PeerEvent::Leading { took_us });
             out.push(PeerOutput::Listen(Some(Port::Quorum)));
             self.discovered = false;
-            let leader = Leader::new(zab, start, self.now);
+            let leader = match self.restoring {
+                Some(_) => Leader::restoring(zab, start, self.now),
+                None => Leader::new(zab, start, self.now),
+            };
             self.role = Role::Leading(Box::new(leader));
         } else {
             self.events.push(if self.observes() {

@@ -22,6 +22,7 @@ use super::effects::Said;
 use super::events::{Events, PeerEvent};
 use super::io::{PeerInput, PeerOutput};
 use super::looking::Looking;
+use super::restore::Restoring;
 use super::retire::Retiring;
 use super::settings::{PeerSettings, PeerStart};
 use super::status::{PeerStatus, ZabState};
@@ -68,6 +69,8 @@ pub struct Peer {
     pub(super) pending: Vec<(Zxid, bytes::Bytes)>,
     /// whom a reconfiguration makes the leader, without an election, and its zxid
     pub(super) designated: Option<(i64, i64)>,
+    /// an operator's snapshot, until it is this ensemble's state
+    pub(super) restoring: Option<Restoring>,
     /// a reconfiguration that the next proposal carries
     pub(super) reconfig: Option<(Zxid, View)>,
     /// `Flush` and `Reload` that have no answer yet
@@ -129,6 +132,7 @@ impl Peer {
             early: BTreeMap::new(),
             pending: Vec::new(),
             designated: None,
+            restoring: None,
             reconfig: None,
             flushes: 0,
             reloads: 0,
@@ -248,6 +252,7 @@ impl Peer {
             Role::Looking(_) | Role::Retiring(_) => {}
         }
         self.effects.extend(effects);
+        self.tick_restoring();
         self.tell_synced(out);
         self.settle(out);
         self.tick_election(out);
@@ -266,7 +271,10 @@ impl Peer {
         };
         let server = self.server().and_then(Server::next_deadline);
         let election = self.election.next_deadline();
-        [role, server, election].into_iter().flatten().min()
+        [role, server, election, self.restore_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What the operator should be told since the last call.

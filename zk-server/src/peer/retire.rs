@@ -8,9 +8,7 @@ use bytes::Bytes;
 
 use crate::config;
 use crate::mutants::{self, Mutant};
-use crate::store::epochs::Epoch;
 use crate::store::orders::{DiskDone, DiskOrder};
-use crate::tree::Database;
 use crate::units::Zxid;
 
 use super::events::PeerEvent;
@@ -23,18 +21,12 @@ pub(super) struct Retiring {
     unapplied: Vec<(Zxid, Bytes)>,
     /// the database is not what the files hold: it is read back
     reload: bool,
-    /// takes the place of everything once what was ordered is done
-    restore: Option<Box<Database>>,
 }
 
 impl Retiring {
-    /// One that restores `database`.
-    pub(super) fn restoring(database: Box<Database>) -> Self {
-        Self {
-            unapplied: Vec::new(),
-            reload: false,
-            restore: Some(database),
-        }
+    /// Something more that is on its way to the log.
+    pub(super) fn logs(&mut self, zxid: Zxid, record: Bytes) {
+        self.unapplied.push((zxid, record));
     }
 }
 
@@ -57,6 +49,7 @@ impl Peer {
     }
 
     pub(super) fn retire(&mut self, reason: String, out: &mut Vec<PeerOutput>) {
+        self.end_restore(&reason);
         self.events.push(PeerEvent::Abandoned { reason });
         self.observed = match &self.role {
             Role::Learning(learner) => {
@@ -80,7 +73,6 @@ impl Peer {
         self.role = Role::Retiring(Retiring {
             unapplied,
             reload: false,
-            restore: None,
         });
     }
 
@@ -116,9 +108,6 @@ impl Peer {
                 self.look(out);
             }
             DiskDone::Flushed if !retiring.reload && self.flushes == 0 => {
-                if let Some(database) = retiring.restore.take() {
-                    return self.install(database, out);
-                }
                 let mut unapplied = std::mem::take(&mut retiring.unapplied);
                 if mutants::is(Mutant::ForgetUnapplied) {
                     unapplied.clear();
@@ -128,14 +117,6 @@ impl Peer {
                 } else {
                     self.reload(out);
                 }
-            }
-            DiskDone::EpochWritten {
-                which: Epoch::Current,
-                value,
-            } if self.last_appended.0 >> 32 == value => {
-                let zxid = self.last_appended.0;
-                self.events.push(PeerEvent::Restored { zxid });
-                self.look(out);
             }
             _ => {}
         }
@@ -160,7 +141,6 @@ impl Peer {
         self.role = Role::Retiring(Retiring {
             unapplied: Vec::new(),
             reload: true,
-            restore: None,
         });
     }
 

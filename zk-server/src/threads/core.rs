@@ -59,7 +59,7 @@ struct State {
     conns: HashMap<ConnId, Arc<Conn>>,
     next_conn: u64,
     /// who waits for an operator's snapshot
-    restoring: Option<oneshot::Sender<Result<(), &'static str>>>,
+    restoring: Option<oneshot::Sender<Result<(), String>>>,
     /// kept for its capacity
     outputs: Vec<Output>,
     peer_outputs: Vec<PeerOutput>,
@@ -198,16 +198,17 @@ impl Core {
         self.finish(after);
     }
 
-    /// An operator's snapshot takes the place of everything that this server has; clients are
-    /// disconnected. The receiver hears when the files have it, or why it was not taken.
-    pub fn restore(&self, database: Box<Database>) -> oneshot::Receiver<Result<(), &'static str>> {
+    /// An operator's snapshot takes the place of everything that this server has, or its ensemble; clients
+    /// are disconnected. The receiver hears when the files have it, those of a quorum in an ensemble, or
+    /// why it was not taken.
+    pub fn restore(&self, database: Box<Database>) -> oneshot::Receiver<Result<(), String>> {
         let (tell, told) = oneshot::channel();
         let mut after = Aftermath::default();
         {
             let mut state = self.lock();
             if state.restoring.is_some() {
                 // Nobody waits any more when the operator has gone.
-                let _ = tell.send(Err("another snapshot is being restored"));
+                let _ = tell.send(Err("another snapshot is being restored".to_owned()));
                 return told;
             }
             state.restoring = Some(tell);
@@ -236,7 +237,8 @@ impl Core {
                 }
                 machine => {
                     state.machine = machine;
-                    return state.restored(Err("another snapshot is being restored"));
+                    let why = "another snapshot is being restored".to_owned();
+                    return state.restored(Err(why));
                 }
             };
         for output in outputs.drain(..) {
@@ -376,9 +378,9 @@ impl Core {
             Machine::Member(peer) => {
                 let (events, deadline) = (peer.drain_events(), peer.next_deadline());
                 for event in events {
-                    match event {
-                        PeerEvent::Restored { .. } => state.restored(Ok(())),
-                        PeerEvent::NotRestored { reason } => state.restored(Err(reason)),
+                    match &event {
+                        PeerEvent::Restored(_) => state.restored(Ok(())),
+                        PeerEvent::NotRestored { reason } => state.restored(Err(reason.clone())),
                         _ => {}
                     }
                     after.events.push(Told::Peer(event));
@@ -526,7 +528,7 @@ impl Core {
 }
 
 impl State {
-    fn restored(&mut self, result: Result<(), &'static str>) {
+    fn restored(&mut self, result: Result<(), String>) {
         if let Some(tell) = self.restoring.take() {
             // Nobody waits any more when the operator has gone.
             let _ = tell.send(result);

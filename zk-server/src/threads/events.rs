@@ -2,6 +2,7 @@
 
 use crate::core::Event;
 use crate::peer::PeerEvent;
+use crate::peer::events::Replaced;
 use crate::units::Now;
 use crate::zab;
 
@@ -92,14 +93,52 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
                 "Shutting down the role in the ensemble, a new election follows: {reason}"
             );
         }
-        PeerEvent::Restored { zxid } => tracing::info!(
-            "The restored snapshot is in the files, as of zxid 0x{zxid:x}: an election follows, and the \
-             others get it"
+        PeerEvent::Offers { at, taken } => tracing::info!(
+            "Giving the snapshot of zxid 0x{:x} that is being restored to the others, as of zxid 0x{:x}",
+            taken.0,
+            at.0
+        ),
+        PeerEvent::Restored(replaced) => tracing::warn!(
+            "A quorum has the restored snapshot, as of zxid 0x{:x}. {}",
+            replaced.at.0,
+            dropped(*replaced)
         ),
         PeerEvent::NotRestored { reason } => tracing::warn!("No snapshot is restored: {reason}"),
+        PeerEvent::Replaced(replaced) => tracing::warn!(
+            "The leader's state is a snapshot that an operator restored, as of zxid 0x{:x}. {}",
+            replaced.at.0,
+            dropped(*replaced)
+        ),
+        PeerEvent::RestoreUndone { at, ours } => tracing::warn!(
+            "The snapshot that was restored here as of zxid 0x{:x} is not the ensemble's state: no quorum \
+             had it when the leader was elected, or another was restored. It is dropped, with what came \
+             after it up to 0x{:x}",
+            at.0,
+            ours.0
+        ),
         PeerEvent::Reloading => {
             tracing::warn!("Reading the database back from the files");
         }
+    }
+}
+
+/// Of this server's history.
+fn dropped(replaced: Replaced) -> String {
+    let Replaced { taken, ours, .. } = replaced;
+    match taken.0 {
+        0 => format!(
+            "This server's transactions up to 0x{:x} are dropped but for those that the snapshot, which \
+             does not tell its zxid, has",
+            ours.0
+        ),
+        _ if taken >= ours => format!(
+            "This server's transactions up to 0x{:x} are replaced by the snapshot's of zxid 0x{:x}",
+            ours.0, taken.0
+        ),
+        _ => format!(
+            "This server's transactions after 0x{:x}, when the snapshot was taken, up to 0x{:x} are dropped",
+            taken.0, ours.0
+        ),
     }
 }
 

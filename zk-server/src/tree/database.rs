@@ -41,6 +41,7 @@ pub struct Database {
 }
 
 const CONFIG: &str = "/zookeeper/config";
+const SYSTEM: &str = "/zookeeper";
 
 /// A digest is noted at multiples of this zxid (Java: `DIGEST_LOG_INTERVAL`).
 const DIGEST_INTERVAL: i64 = 128;
@@ -233,6 +234,31 @@ impl Database {
     pub fn continue_at(&mut self, zxid: Zxid) {
         self.last_zxid = zxid.0;
         self.expected = None;
+    }
+
+    /// This operator's snapshot is an ensemble's state from `zxid` on, and says so: `/zookeeper`, which no
+    /// transaction creates, is created at `zxid` and changed by the snapshot's last transaction.
+    pub fn restore_at(&mut self, zxid: Zxid) {
+        let taken = self.last_zxid;
+        if let Some(id) = self.tree.find(SYSTEM) {
+            self.tree.update(id, SYSTEM, |node| {
+                node.stat.czxid = zxid.0;
+                node.stat.mzxid = taken;
+            });
+        }
+        self.continue_at(zxid);
+    }
+
+    /// The last time that an operator's snapshot became this ensemble's state: since which zxid, and the
+    /// snapshot's own, as far as it can be told.
+    pub fn restored(&self) -> Option<(Zxid, Zxid)> {
+        let stat = &self.tree.node(self.tree.find(SYSTEM)?).stat;
+        let taken = if stat.mzxid < stat.czxid {
+            stat.mzxid
+        } else {
+            0
+        };
+        (stat.czxid > 0).then_some((Zxid(stat.czxid), Zxid(taken)))
     }
 
     /// Owners of ephemerals that are not among the sessions.

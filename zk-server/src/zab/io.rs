@@ -59,6 +59,16 @@ pub enum Effect {
     },
     /// This database takes the place of the one that was there (SNAP, TRUNC).
     Install(Box<Database>),
+    /// Leader: the snapshot that it is to bring takes the place of the database, as of `zxid`; answered by
+    /// `offered`. No file knows of it yet.
+    Offer {
+        zxid: i64,
+    },
+    /// Leader: so many others have it that this server makes a quorum: its files get it, then the
+    /// epoch, whose `EpochWritten` is the answer.
+    Keep {
+        epoch: i64,
+    },
     // -- the server
     /// Clients may be served from here on. A leader's first zxid is the one after `epoch << 32`.
     Serve {

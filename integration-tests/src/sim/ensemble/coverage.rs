@@ -104,6 +104,10 @@ pub const HAPPENINGS: &[&str] = &[
     "local session upgraded",
     "read-only client served",
     "write refused by a read-only server",
+    "snapshot restored",
+    "restore given up",
+    "history replaced by a restored snapshot",
+    "restored snapshot given up by a member",
 ];
 
 impl fmt::Display for Coverage {

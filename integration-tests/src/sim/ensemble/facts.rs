@@ -104,6 +104,10 @@ pub struct Facts {
     pub model: Model,
     /// by the transaction that proposed them; the first one by 0
     pub configs: BTreeMap<i64, View>,
+    /// restores, and when the snapshot of each was taken
+    pub restores: BTreeMap<i64, i64>,
+    /// the last of them that is committed
+    pub restored: i64,
 }
 
 impl Facts {
@@ -147,6 +151,32 @@ impl Facts {
         }
     }
 
+    /// Notes that a leader brings a snapshot that was taken at `taken`.
+    pub fn restore(
+        &mut self,
+        leader: i64,
+        zxid: i64,
+        prev: i64,
+        taken: i64,
+        digest: Option<i64>,
+    ) -> Result<(), String> {
+        let proposal = Proposal {
+            prev,
+            record: Bytes::new(),
+            digest,
+            session: 0,
+            cxid: 0,
+            op: 0,
+            leader,
+            config: self.config_of(prev),
+        };
+        self.restores.insert(zxid, self.real(taken));
+        match self.proposals.insert(zxid, proposal) {
+            None => Ok(()),
+            Some(old) => Err(format!("0x{zxid:x} was given by {} before", old.leader)),
+        }
+    }
+
     /// A server may call the end of its history by the epoch that began there.
     pub fn real(&self, zxid: i64) -> i64 {
         let mut zxid = zxid;
@@ -173,6 +203,10 @@ impl Facts {
     pub fn shared(&self, one: i64, other: i64) -> Option<i64> {
         let mut at = one;
         while !self.holds(other, at) {
+            // The log of whoever got a snapshot may end before what that one took the place of.
+            if self.restores.contains_key(&at) {
+                return None;
+            }
             at = self.proposals.get(&at)?.prev;
         }
         Some(at)
@@ -236,7 +270,10 @@ impl Facts {
         }
         for zxid in self.beyond(zxid)?.into_iter().rev() {
             self.committed.push(zxid);
-            if let Some(proposal) = self.proposals.get(&zxid) {
+            if let Some(&taken) = self.restores.get(&zxid) {
+                self.model.restore(zxid, taken);
+                self.restored = zxid;
+            } else if let Some(proposal) = self.proposals.get(&zxid) {
                 self.model.apply(&proposal.record)?;
             }
         }

@@ -48,7 +48,12 @@ kinds! {
     Reconfigured = "restart with another configuration",
     /// by a client's `reconfig`
     Members = "members change",
+    /// an operator keeps a snapshot, and restores the one that was kept before
+    Restore = "restore",
 }
+
+/// What goes wrong at any time; a plan has restores or not.
+const RANDOM: &[Kind] = Kind::ALL.split_at(Kind::ALL.len() - 1).0;
 
 /// One fault: what, to whom, for how long.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +77,7 @@ impl Fault {
             1 => 300 * MS + rng.next_u64() % (2 * SECOND),
             _ => SECOND + rng.next_u64() % (7 * SECOND),
         };
-        let mut kind = *rng.pick(Kind::ALL);
+        let mut kind = *rng.pick(RANDOM);
         // The operator of a dynamic ensemble is a busy one.
         if reconfig && rng.chance(15) {
             kind = Kind::Members;
@@ -176,6 +181,7 @@ impl World {
                 self.schedule(until, Event::Start { server: one });
             }
             Kind::Members => self.change_members(&mut rng),
+            Kind::Restore => self.keep_and_restore(),
         }
     }
 }

@@ -290,14 +290,18 @@ impl History {
             ));
         }
         view.last_write = zxid;
-        facts.acknowledged = facts.acknowledged.max(zxid);
-        let last = facts.acknowledged_in.entry(zxid >> 32).or_default();
-        *last = zxid.max(*last);
+        facts.acknowledge(zxid);
         if let Operation::Create { mode, path, .. } = &pending.operation {
-            if mode.is_sequential() && header.err == 0 {
+            // A restore takes the numbers back that were given since.
+            if mode.is_sequential() && header.err == 0 && zxid > facts.restored {
                 judged.push((SEQUENTIAL_ONCE, self.sequential(path, *mode, body)));
             }
         }
+    }
+
+    /// The numbers of sequential names begin again where they were when the snapshot was taken.
+    pub fn restored(&mut self) {
+        self.sequential.clear();
     }
 
     fn sequential(&mut self, prefix: &str, _: CreateMode, body: &[u8]) -> Result<(), String> {

@@ -489,4 +489,51 @@ pub const SCENARIOS: &[Scenario] = &[
             often(plan, rng, Kind::LeaderCut, SECOND);
         },
     },
+    Scenario {
+        name: "snapshots are restored",
+        issues: &[],
+        premise: &[
+            "snapshot restored",
+            "history replaced by a restored snapshot",
+        ],
+        build: |plan, rng| {
+            plan.observers = 1;
+            often(plan, rng, Kind::Restore, 0);
+            often(plan, rng, Kind::LeaderCut, 500 * MS);
+            often(plan, rng, Kind::Kill, SECOND);
+        },
+    },
+    Scenario {
+        name: "a restore breaks off",
+        issues: &[],
+        premise: &["trigger", "snapshot restored", "restore given up"],
+        build: |plan, rng| {
+            always(plan, rng, Point::Offered, |rng| {
+                let n = 1 + rng.next_u64() % 6;
+                *rng.pick(&[
+                    Action::Kill,
+                    Action::Kill,
+                    Action::PowerCut,
+                    Action::KillAtWrite(n),
+                    Action::PowerCutAtWrite(n),
+                    Action::LeaderCutOff,
+                    Action::CutOff,
+                    Action::LinksBreak,
+                    Action::PowerCutAll,
+                ])
+            });
+            always(plan, rng, Point::SaveSnapshot, |rng| {
+                let n = 1 + rng.next_u64() % 6;
+                *rng.pick(&[
+                    Action::Kill,
+                    Action::PowerCutAtWrite(n),
+                    Action::KillAtWrite(n),
+                    Action::LinksBreak,
+                    Action::Pause,
+                ])
+            });
+            often(plan, rng, Kind::Restore, 0);
+            often(plan, rng, Kind::Restore, 0);
+        },
+    },
 ];

@@ -19,6 +19,7 @@ pub mod net;
 mod observe;
 pub mod operation;
 pub mod plan;
+pub mod restores;
 pub mod scenarios;
 pub mod server;
 pub mod triggers;

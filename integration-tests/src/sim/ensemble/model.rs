@@ -35,8 +35,8 @@ pub struct Model {
     /// parent, name
     nodes: BTreeMap<String, BTreeMap<String, States>>,
     changes: BTreeMap<String, Vec<(i64, Change)>>,
-    /// since when, and until when
-    sessions: BTreeMap<i64, (i64, Option<i64>)>,
+    /// from this zxid on the session is there, or is not
+    sessions: BTreeMap<i64, Vec<(i64, bool)>>,
     ephemerals: BTreeMap<i64, BTreeSet<String>>,
 }
 
@@ -97,11 +97,11 @@ impl Model {
                 self.put(path, zxid, Some(znode), Change::Data);
             }
             Body::CreateSession { .. } => {
-                self.sessions.entry(session).or_insert((zxid, None));
+                self.sessions.entry(session).or_default().push((zxid, true));
             }
             Body::CloseSession(_) => {
-                if let Some((_, end)) = self.sessions.get_mut(&session) {
-                    end.get_or_insert(zxid);
+                if let Some(lives) = self.sessions.get_mut(&session) {
+                    lives.push((zxid, false));
                 }
                 for path in self.ephemerals.remove(&session).unwrap_or_default() {
                     self.delete(&path, zxid)?;
@@ -119,6 +119,40 @@ impl Model {
             Body::SetAcl { .. } | Body::Check { .. } | Body::Error(_) => {}
         }
         Ok(())
+    }
+
+    /// From `zxid` on everything is as it was after `taken`.
+    pub fn restore(&mut self, zxid: i64, taken: i64) {
+        let mut changed = Vec::new();
+        for (parent, children) in &self.nodes {
+            for (name, states) in children {
+                let (now, then) = (latest(states, zxid), latest(states, taken));
+                let change = match (now, then) {
+                    (None, Some(_)) => Change::Created,
+                    (Some(_), None) => Change::Deleted,
+                    (Some(now), Some(then)) if now != then => Change::Data,
+                    _ => continue,
+                };
+                changed.push((format!("{parent}/{name}"), then.cloned(), change));
+            }
+        }
+        for (path, znode, change) in changed {
+            self.put(&path, zxid, znode, change);
+        }
+        for lives in self.sessions.values_mut() {
+            let lived = lives_at(lives, taken);
+            lives.push((zxid, lived));
+        }
+        self.ephemerals.clear();
+        for (parent, children) in &self.nodes {
+            for (name, states) in children {
+                let owner = latest(states, zxid).map_or(0, |znode| znode.owner);
+                if owner != 0 {
+                    let paths = self.ephemerals.entry(owner).or_default();
+                    paths.insert(format!("{parent}/{name}"));
+                }
+            }
+        }
     }
 
     fn delete(&mut self, path: &str, zxid: i64) -> Result<(), String> {
@@ -183,14 +217,14 @@ impl Model {
 
     /// Whether the session was there after `zxid`.
     pub fn session_lives(&self, session: i64, zxid: i64) -> bool {
-        let lives =
-            |&(start, end): &(i64, Option<i64>)| start <= zxid && end.is_none_or(|end| end > zxid);
-        self.sessions.get(&session).is_some_and(lives)
+        let lives = self.sessions.get(&session);
+        lives.is_some_and(|lives| lives_at(lives, zxid))
     }
 
     /// The zxid that made it, or 0.
     pub fn session_began(&self, session: i64) -> i64 {
-        self.sessions.get(&session).map_or(0, |&(start, _)| start)
+        let first = self.sessions.get(&session).and_then(|lives| lives.first());
+        first.map_or(0, |&(start, _)| start)
     }
 
     pub fn knows_session(&self, session: i64) -> bool {
@@ -205,4 +239,9 @@ impl Model {
 fn latest(states: &States, zxid: i64) -> Option<&Znode> {
     let n = states.partition_point(|&(at, _)| at <= zxid);
     states[..n].last()?.1.as_ref()
+}
+
+fn lives_at(lives: &[(i64, bool)], zxid: i64) -> bool {
+    let n = lives.partition_point(|&(at, _)| at <= zxid);
+    lives[..n].last().is_some_and(|&(_, lives)| lives)
 }

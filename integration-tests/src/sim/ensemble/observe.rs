@@ -52,6 +52,17 @@ impl World {
                     let fits = !misfits.iter().any(|words| reason.starts_with(words));
                     self.judge([(SYNC_IS_WHOLE, fits.then_some(()).ok_or(reason))]);
                 }
+                PeerEvent::Offers { at, taken } => self.offers(index, at, taken),
+                PeerEvent::Restored(restored) => self.restored(restored.at),
+                PeerEvent::NotRestored { .. } => self.coverage.happened("restore given up"),
+                PeerEvent::Replaced(_) => {
+                    self.coverage
+                        .happened("history replaced by a restored snapshot");
+                }
+                PeerEvent::RestoreUndone { .. } => {
+                    self.coverage
+                        .happened("restored snapshot given up by a member");
+                }
                 PeerEvent::Server(zk_server::core::Event::SessionExpired { .. }) => {
                     self.coverage.happened("session expired");
                 }
@@ -90,6 +101,13 @@ impl World {
                     .is_some_and(|s| s.zab == ZabState::Broadcast);
                 if live.peer.leader().is_some() && serves {
                     self.see(Seen::Broadcast { node, zxid, prev });
+                    if let Err(why) = self.facts.propose(node, zxid, prev, record) {
+                        self.fail("Integrity", why);
+                    }
+                    return;
+                }
+                if live.peer.restores() && !self.facts.proposals.contains_key(&zxid) {
+                    // what only a leader that restores a snapshot has
                     if let Err(why) = self.facts.propose(node, zxid, prev, record) {
                         self.fail("Integrity", why);
                     }
@@ -161,8 +179,12 @@ impl World {
             digest,
         });
         let config = self.facts.config_of(self.facts.last_committed());
+        let restored = self.facts.restored;
         if let Err(why) = self.facts.commit(zxid) {
             return self.fail("PrefixConsistency", why);
+        }
+        if self.facts.restored != restored {
+            self.history.restored();
         }
         let next = self.facts.config_of(self.facts.last_committed());
         if next != config {

@@ -4,7 +4,7 @@ use zk_server::quorum::View;
 
 use crate::rng::Rng;
 
-use super::faults::{Fault, Planned};
+use super::faults::{Fault, Kind, Planned};
 use super::triggers::Trigger;
 
 /// Simulated microseconds.
@@ -84,8 +84,25 @@ impl Plan {
         plan.read_only = rng.chance(20);
         plan.purges = rng.chance(30);
         plan.observer_masters = rng.chance(50);
+        plan.restore();
         plan.faults.sort_by_key(|planned| planned.at);
         plan
+    }
+
+    /// In one of five ensembles there is an operator who restores snapshots.
+    fn restore(&mut self) {
+        let mut rng = Rng::new(self.seed ^ 0x7e57_0000);
+        if rng.chance(20) {
+            for _ in 0..3 + rng.below(4) {
+                let at = 2 * SECOND + rng.next_u64() % (self.heal_at - 3 * SECOND);
+                let fault = Fault {
+                    kind: Kind::Restore,
+                    pick: 0,
+                    lasts: 0,
+                };
+                self.faults.push(Planned { at, fault });
+            }
+        }
     }
 
     /// What kind of ensemble it is, and of sessions.

@@ -170,7 +170,7 @@ impl Server {
         live.last_done
     }
 
-    fn database_settings(&self) -> DatabaseSettings {
+    pub(super) fn database_settings(&self) -> DatabaseSettings {
         DatabaseSettings {
             types: EphemeralTypes::default(),
             digest: true,

@@ -28,6 +28,8 @@ pub enum Point {
     Flush,
     /// a configuration on its way to its file
     Reconfiguration,
+    /// a restored snapshot, on its way to learners
+    Offered,
 }
 
 /// What happens then.

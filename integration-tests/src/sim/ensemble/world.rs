@@ -23,6 +23,7 @@ use super::invariants::{INVARIANTS, Verdict};
 use super::net::{Link, Message};
 use super::operation::Operation;
 use super::plan::Plan;
+use super::restores::Kept;
 use super::server::Server;
 use super::triggers::Action;
 
@@ -187,6 +188,8 @@ pub struct World {
     pub(super) next_conn: u64,
     pub(super) facts: Facts,
     pub(super) history: History,
+    /// the operator's last snapshot
+    pub(super) kept: Option<Kept>,
     pub(super) healing: bool,
     /// how often each trigger's point was reached
     pub(super) reached: Vec<u32>,
@@ -222,6 +225,7 @@ impl World {
                 ..Facts::default()
             },
             history: History::default(),
+            kept: None,
             healing: false,
             reached: vec![0; plan.triggers.len()],
             coverage: Coverage::default(),

@@ -150,12 +150,16 @@ pub(super) async fn restore(request: &mut Request, net: &Net) -> Response {
     if let Some(refusal) = closed(NAME, net.config.admin.restore, net) {
         return refusal;
     }
+    // Which does not count as one.
+    if let Some(Some(why)) = net.core.with_peer(|peer| peer.cannot_restore()) {
+        return not_restored(503, &why, request, net);
+    }
     if !net.guarded.restores.allow() {
         net.guarded.lock().restores_limited += 1;
         return limited(NAME);
     }
     let begun = Instant::now();
-    let why = match try_restore(request, net).await {
+    let (status, why) = match try_restore(request, net).await {
         Ok(zxid) => {
             let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!("Restore taken in {ms} ms");
@@ -164,22 +168,24 @@ pub(super) async fn restore(request: &mut Request, net: &Net) -> Response {
             body.insert("last_zxid".to_owned(), json!(zxid));
             return render(200, NAME, body);
         }
-        Err(why) => why,
+        Err(refused) => refused,
     };
-    net.guarded.lock().restore_errors += 1;
-    tracing::warn!("The snapshot from {} is not restored: {why}", request.peer);
-    failed(500, NAME, &why)
+    not_restored(status, &why, request, net)
 }
 
-/// The zxid of the snapshot that is this server's state from here on.
-async fn try_restore(request: &mut Request, net: &Net) -> Result<i64, String> {
-    if let Some(Some(why)) = net.core.with_peer(|peer| peer.cannot_restore()) {
-        return Err(why.to_owned());
-    }
+fn not_restored(status: u16, why: &str, request: &Request, net: &Net) -> Response {
+    net.guarded.lock().restore_errors += 1;
+    tracing::warn!("The snapshot from {} is not restored: {why}", request.peer);
+    failed(status, "restore", why)
+}
+
+/// The zxid of the snapshot that is the state of this server, or its ensemble, from here on; or the
+/// status and why it is not.
+async fn try_restore(request: &mut Request, net: &Net) -> Result<i64, (u16, String)> {
     let mut incoming = net.intake.begin(request.body.length()).map_err(text)?;
     loop {
         let piece = request.body.next().await;
-        let piece = piece.map_err(|error| format!("the request breaks off: {error}"))?;
+        let piece = piece.map_err(|error| (500, format!("the request breaks off: {error}")))?;
         let Some(piece) = piece else { break };
         tokio::task::block_in_place(|| incoming.write(&piece)).map_err(text)?;
     }
@@ -190,7 +196,9 @@ async fn try_restore(request: &mut Request, net: &Net) -> Result<i64, String> {
         zxid,
         nodes,
         same_digest,
-    } = reading.map_err(|error| error.to_string())?.map_err(text)?;
+    } = reading
+        .map_err(|error| (500, error.to_string()))?
+        .map_err(text)?;
     let sessions = database.sessions().len();
     tracing::info!(
         "Restoring a snapshot of {bytes} bytes from {}: lastProcessedZxid=0x{:x}, nodeCount={nodes}, \
@@ -203,13 +211,13 @@ async fn try_restore(request: &mut Request, net: &Net) -> Result<i64, String> {
     }
     match net.core.restore(database).await {
         Ok(Ok(())) => Ok(zxid.0),
-        Ok(Err(why)) => Err(why.to_owned()),
-        Err(_) => Err("the server is stopping, or another restore came in between".to_owned()),
+        Ok(Err(why)) => Err((503, why)),
+        Err(_) => Err((503, "the server is stopping".to_owned())),
     }
 }
 
-fn text(error: IntakeError) -> String {
-    error.to_string()
+fn text(error: IntakeError) -> (u16, String) {
+    (500, error.to_string())
 }
 
 /// Switched off, or impossible with this configuration.

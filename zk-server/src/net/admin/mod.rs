@@ -77,7 +77,13 @@ async fn answer(mut request: Request, net: &Net) -> Response {
     let serving = net.core.with(|_| ()).is_some();
     if !serving && !WITHOUT_SERVER.contains(&command.name) {
         let error = "This ZooKeeper instance is not currently serving requests";
-        return failed(200, command.name, error);
+        // Java says 200 here too, and a script would take it for done.
+        let status = if matches!(command.run, Run::Restore) {
+            503
+        } else {
+            200
+        };
+        return failed(status, command.name, error);
     }
     if !matches!(command.run, Run::Get(_)) {
         if let Err(access::Refused { status, why }) = access::check(&request, net) {

@@ -168,6 +168,20 @@ impl Handlers {
         }
     }
 
+    /// Whether every learner gets a snapshot.
+    pub(super) fn snapshots_only(&mut self, on: bool) {
+        self.settings.force_snap_sync = on;
+    }
+
+    /// It is not the turn of those that have this history and wait for others.
+    pub(super) fn patient(&mut self) {
+        for learner in self.all.values_mut() {
+            if learner.stage == Stage::Synced {
+                learner.deadline_us = None;
+            }
+        }
+    }
+
     /// Those that should have spoken.
     pub(super) fn silent(&self, now: Now) -> Vec<LinkId> {
         let all = self.all.iter();

@@ -298,7 +298,7 @@ impl Leader {
         self.ping(now, out);
     }
 
-    fn ping(&mut self, now: Now, out: &mut Vec<Effect>) {
+    pub(super) fn ping(&mut self, now: Now, out: &mut Vec<Effect>) {
         for link in self.learners.ping(self.last_proposed, now, out) {
             let reason = "Closing connection to peer due to transaction timeout.";
             self.close(link, reason.to_owned(), out);

@@ -69,7 +69,7 @@ impl Leader {
         if server != self.start.me && !self.views.knows(server) {
             return;
         }
-        self.epoch = self.epoch.max(accepted + 1);
+        self.epoch = self.epoch.max(accepted + self.epochs());
         if self.epoch > MAX_EPOCH {
             let reason = format!("there is no epoch after {MAX_EPOCH}");
             return self.abandon(reason, out);
@@ -160,10 +160,17 @@ impl Leader {
         }
         self.phase = Phase::Establishing;
         self.set_deadline(now);
+        if self.bring.is_some() {
+            return self.offer(out);
+        }
         out.push(Effect::Disk(DiskOrder::WriteEpoch {
             which: Epoch::Current,
             value: self.epoch,
         }));
+        self.synchronize_elected(db, now, out);
+    }
+
+    pub(super) fn synchronize_elected(&mut self, db: &Database, now: Now, out: &mut Vec<Effect>) {
         let elected: Vec<(LinkId, i64)> = self
             .learners
             .iter()

@@ -7,6 +7,7 @@ mod broadcast;
 mod discovery;
 mod proposal;
 mod quorum;
+mod restore;
 mod status;
 mod sync;
 
@@ -30,6 +31,7 @@ use crate::units::LinkId;
 
 use proposal::Outstanding;
 use quorum::Views;
+use restore::Bring;
 pub use status::{LeaderStatus, LearnerStatus, ProposalSizes};
 
 /// How far this leader has come.
@@ -79,6 +81,8 @@ pub struct Leader {
     /// half ticks are odd
     half_tick: bool,
     next_half_us: u64,
+    /// an operator's snapshot instead of this server's history, until a quorum has it
+    bring: Option<Bring>,
 }
 
 impl Leader {
@@ -104,6 +108,7 @@ impl Leader {
             ticks: 0,
             half_tick: false,
             next_half_us: 0,
+            bring: None,
             settings,
             start,
         }
@@ -184,6 +189,9 @@ impl Leader {
                     (Epoch::Accepted, Phase::Accepting) => self.epoch_accepted(db, now, out),
                     (Epoch::Current, Phase::Establishing) => {
                         self.established.insert(self.start.me);
+                        if self.is_keeping() {
+                            self.set_deadline(now);
+                        }
                         self.check_established(now, out);
                     }
                     _ => {}
@@ -226,14 +234,19 @@ impl Leader {
             let reason = "it has been silent for too long, or the quorum has not formed in time";
             self.close(link, reason.to_owned(), out);
         }
-        if self.phase == Phase::Serving && self.next_half_us <= now.mono_us {
-            self.half_tick(now, out);
+        if self.next_half_us <= now.mono_us {
+            match self.phase {
+                Phase::Serving => self.half_tick(now, out),
+                _ if self.is_keeping() => self.ping_while_keeping(now, out),
+                _ => {}
+            }
         }
     }
 
     /// In microseconds of `Now::mono_us`.
     pub fn next_deadline(&self) -> Option<u64> {
-        let half = (self.phase == Phase::Serving).then_some(self.next_half_us);
+        let half = self.phase == Phase::Serving || self.is_keeping();
+        let half = half.then_some(self.next_half_us);
         let learners = self.learners.next_deadline();
         [half, learners, self.deadline_us]
             .into_iter()

@@ -68,6 +68,7 @@ impl Leader {
     pub(super) fn oracle_stands_in(&self) -> bool {
         let follows = |l: &super::Handler| l.role == Role::Participant && l.forwarding();
         self.start.oracle == Some(true)
+            && self.bring.is_none()
             && self.views.pending().is_none()
             && self.views.active.voters().len() == 2
             && self.views.active.is_voter(self.start.me)

@@ -98,10 +98,12 @@ impl Leader {
 
     /// A quorum has this server's history and the epoch on disk: it is the leader of the epoch.
     pub(super) fn check_established(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.keep_when_others_have(now, out);
         if !self.is_enough(&self.established) {
             return;
         }
         self.phase = Phase::Serving;
+        self.end_bringing();
         self.deadline_us = None;
         self.last_proposed = self.epoch << 32;
         self.last_committed = self.last_proposed;

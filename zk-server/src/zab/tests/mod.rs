@@ -9,4 +9,5 @@ mod observer_master;
 mod oracle;
 mod pump;
 mod random;
+mod restore;
 mod sync;

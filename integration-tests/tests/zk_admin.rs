@@ -532,6 +532,10 @@ fn an_ensemble_takes_what_its_leader_restores() {
             why.contains(&format!("ask server {leader}, the leader")),
             "{why}"
         );
+        // What is no snapshot does not cost the leader its role.
+        let epoch = ensemble.zxid(leader);
+        let junk = restore(&admins[leader - 1], &given.body[..given.body.len() / 2]);
+        assert_eq!((junk.status, ensemble.zxid(leader)), (500, epoch));
         let answer = restore(&admins[leader - 1], &given.body);
         assert_eq!(answer.status, 200, "{answer:?}");
         for id in ensemble.ids() {
@@ -694,4 +698,50 @@ fn without_a_quorum_nothing_is_given_or_taken() {
     let [java, ours] = [&answers[0][1], &answers[1][1]];
     assert_eq!((java.0, ours.0), (200, 503));
     assert_eq!(java.1, ours.1);
+}
+
+/// Behind followers, ours and Apache's, both kinds of observer name their master as the leader, and both
+/// kinds of master list them and count anew.
+#[test]
+fn an_observer_names_the_follower_that_serves_it() {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    let (ensemble, port) = Ensemble::apart(dir.path(), 3, 2);
+    let mut ensemble = ensemble
+        .java(java)
+        .line(&format!("observerMasterPort={port}"));
+    let admins: Vec<Port> = ensemble.ids().map(|_| Port::reserve()).collect();
+    for (i, admin) in admins.iter().enumerate() {
+        for line in admin_lines(admin) {
+            ensemble.own_line(i + 1, &line);
+        }
+    }
+    let theirs = Kind::Java(VERSION);
+    let leader = ensemble.start_all(&[Kind::Ours, theirs, Kind::Ours, Kind::Ours, theirs]);
+    let get = |id: usize, command: &str| {
+        let path = format!("/commands/{command}");
+        http_get(admins[id - 1].addr(), &path, &[]).json()
+    };
+    wait_until("the AdminServers", || {
+        let mut all = ensemble.ids();
+        all.all(|id| std::net::TcpStream::connect(admins[id - 1].addr()).is_ok())
+    });
+    for observer in [4, 5] {
+        let named = get(observer, "leader");
+        println!("observer {observer}: {named}");
+        assert_eq!(named["is_leader"], false);
+        let master = named["leader_id"].as_u64().unwrap() as usize;
+        assert!((1..=3).contains(&master) && master != leader, "{named}");
+        assert_eq!(named["leader_ip"], ensemble.addr(master).ip().to_string());
+        let of = |field: &str| {
+            let observers = get(master, "observers");
+            let all = observers["observers"].as_array().unwrap();
+            let own = all.iter().find(|o| o["sid"] == observer);
+            own.unwrap_or_else(|| panic!("{observers}"))[field].clone()
+        };
+        wait_until("some packets", || of("packets_sent").as_i64() > Some(5));
+        get(master, "observer_connection_stat_reset");
+        let sent = of("packets_sent");
+        assert!(sent.as_i64() < Some(4), "{sent} of {master}");
+    }
 }

@@ -321,8 +321,10 @@ impl Peer {
 
     /// The counters of the observers that this server feeds begin anew.
     pub fn reset_observers(&mut self) {
-        if let Role::Leading(leader) = &mut self.role {
-            leader.reset_observers();
+        match &mut self.role {
+            Role::Leading(leader) => leader.reset_observers(),
+            Role::Learning(learner) => learner.reset_observers(),
+            Role::Looking(_) | Role::Retiring(_) => {}
         }
     }
 

@@ -352,6 +352,10 @@ impl ObserverMaster {
         }
     }
 
+    pub(super) fn reset(&mut self) {
+        self.observers.reset_observers();
+    }
+
     pub(super) fn status(&self) -> Vec<LearnerStatus> {
         self.observers.status(0)
     }

@@ -13,11 +13,16 @@ pub(super) fn leader(net: &Net) -> Body {
         return body(json!({ "error": "server is not initialized" }));
     };
     let status = &member.status;
-    let server = status.leader.and_then(|id| status.active.server(id));
+    // As in Java: an observer of a follower names that one.
+    let master = net
+        .core
+        .with_peer(|peer| peer.learner().map(|learner| learner.master()));
+    let leader = master.flatten().or(status.leader);
+    let server = leader.and_then(|id| status.active.server(id));
     let host = server.and_then(|server| server.addresses.first());
     body(json!({
         "is_leader": member.leading.is_some(),
-        "leader_id": status.leader.unwrap_or(-1),
+        "leader_id": leader.unwrap_or(-1),
         "leader_ip": host.map_or("", |(host, ..)| host.as_str()),
     }))
 }

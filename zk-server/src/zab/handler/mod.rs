@@ -230,6 +230,16 @@ impl Handlers {
         .collect()
     }
 
+    /// The counters of observers begin anew (Java: `resetObserverConnectionStats`).
+    pub(super) fn reset_observers(&mut self) {
+        for learner in self.all.values_mut() {
+            if learner.role == Role::Observer {
+                (learner.received, learner.sent, learner.requests) = (0, 0, 0);
+                learner.last_zxid = -1;
+            }
+        }
+    }
+
     /// Its connection is closed, or is to be closed.
     pub(super) fn forget(
         &mut self,

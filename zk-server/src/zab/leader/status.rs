@@ -122,12 +122,7 @@ impl Leader {
 
     /// The counters of observers begin anew (Java: `resetObserverConnectionStats`).
     pub fn reset_observers(&mut self) {
-        for learner in self.learners.values_mut() {
-            if learner.role == Role::Observer {
-                (learner.received, learner.sent, learner.requests) = (0, 0, 0);
-                learner.last_zxid = -1;
-            }
-        }
+        self.learners.reset_observers();
     }
 
     /// Servers that are connected and in step: what a reconfiguration needs a quorum of.

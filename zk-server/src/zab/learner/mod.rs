@@ -335,6 +335,13 @@ impl Learner {
             .map_or_else(Vec::new, |o| o.status())
     }
 
+    /// `orst`
+    pub fn reset_observers(&mut self) {
+        if let Some(observers) = &mut self.observers {
+            observers.reset();
+        }
+    }
+
     /// Whether observers may connect.
     pub fn serves_observers(&self) -> bool {
         self.observers.is_some()

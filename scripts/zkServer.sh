@@ -130,8 +130,8 @@ start() {
     sleep 0.1
     if ! kill -0 "$pid" 2> /dev/null; then
       echo "FAILED TO START"
-      # The reason is the last thing that it said.
-      tail -n 2 "$out" >&2
+      # The reason is the last thing that it said, but for what Java's says too.
+      grep -v '^Invalid config, exiting abnormally$' "$out" | tail -n 1 >&2
       rm -f "$pid_file"
       exit 1
     fi

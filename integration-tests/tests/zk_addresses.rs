@@ -6,11 +6,14 @@
     reason = "a test: makes folders"
 )]
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use integration_tests::proc::{skipped, wait_until};
 use integration_tests::zk::{Ensemble, Kind, ZkClient};
 use integration_tests::{java_or_skip, netns};
+use proto::jute::Jute;
+use proto::zk::request::ReconfigRequest;
+use proto::zk::{ErrorCode, OpCode};
 
 const OURS: Kind = Kind::Ours;
 const JAVA36: Kind = Kind::Java("3.6.2");
@@ -151,6 +154,10 @@ fn a_server_is_reached_at_any_of_its_addresses() {
             ensemble.own_line(id, &line);
         }
     }
+    // Ours would wait for so long without the check.
+    for id in [1, 3] {
+        ensemble.own_line(id, "cnxTimeout=3600000");
+    }
     ensemble.start_all(&[OURS, JAVA39, OURS]);
     serves(&ensemble, "both");
     for (down, left, round) in [(0, 1, "second"), (1, 0, "first")] {
@@ -167,6 +174,76 @@ fn a_server_is_reached_at_any_of_its_addresses() {
         ensemble.wait_serving();
         serves(&ensemble, round);
     }
+}
+
+/// Members get a second address while they run; then the first network of one after the other goes down.
+#[test]
+fn an_address_that_a_reconfiguration_brings_is_used() {
+    let java = java_or_skip!();
+    if let Some(why) = netns::unavailable() {
+        return skipped(&why);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::on_hosts(dir.path(), 3, 0)
+        .unwrap()
+        .java(java)
+        .property("zookeeper.multiAddress.enabled", "true")
+        .property("zookeeper.skipACL", "yes")
+        .line("multiAddress.reachabilityCheckTimeoutMs=300")
+        .line("clientPortAddress=0.0.0.0")
+        .line("reconfigEnabled=true")
+        .line("standaloneEnabled=false");
+    let net = ensemble.net().unwrap();
+    net.join_second().unwrap();
+    let addresses: Vec<[IpAddr; 2]> = (1..=3).map(|id| [net.addr(id), net.second(id)]).collect();
+    ensemble.start_all(&[OURS, JAVA39, OURS]);
+    for (id, [first, second]) in (1..).zip(&addresses) {
+        let line =
+            format!("server.{id}={first}:2888:3888|{second}:2888:3888:participant;0.0.0.0:2181");
+        joins(&ensemble, &line);
+        ensemble.wait_serving();
+    }
+    for (id, [first, second]) in (1..).zip(&addresses) {
+        ensemble.net().unwrap().cut_network(id, 0, true);
+        ensemble.moved(usize::from(id), *second, [2181, 2888, 3888]);
+        wait_until("a session with it through the second network", || {
+            let addr = SocketAddr::new(*second, 2181);
+            let client = ZkClient::connect(addr, TIMEOUT);
+            client.is_ok_and(|mut client| client.create(&format!("/cut{id}"), 0).is_ok())
+        });
+        ensemble.wait_serving();
+        serves(&ensemble, &format!("without{id}"));
+        ensemble.net().unwrap().cut_network(id, 0, false);
+        ensemble.moved(usize::from(id), *first, [2181, 2888, 3888]);
+        ensemble.wait_serving();
+    }
+}
+
+/// Asks until it is done: a member that has just changed may not be in step yet, and who changes its own
+/// address closes its clients' connections.
+#[track_caller]
+fn joins(ensemble: &Ensemble, line: &str) {
+    let request = ReconfigRequest {
+        joining_servers: Some(line),
+        leaving_servers: None,
+        new_members: None,
+        cur_config_id: -1,
+    };
+    let addrs = ensemble.addrs();
+    let mut turn = addrs.iter().cycle();
+    wait_until("the next configuration", || {
+        let addr = turn.next().unwrap();
+        let Ok(mut client) = ZkClient::connect(*addr, TIMEOUT) else {
+            return false;
+        };
+        let done = client.call(OpCode::Reconfig, &request.to_vec());
+        done.is_ok_and(|(err, _)| {
+            let waits = [ErrorCode::NewConfigNoQuorum, ErrorCode::ReconfigInProgress];
+            let done = ErrorCode::from_code(err).unwrap();
+            assert!(done == ErrorCode::Ok || waits.contains(&done), "{done:?}");
+            done == ErrorCode::Ok
+        })
+    });
 }
 
 /// The third one's own line says 0.0.0.0; the second one's name is an address of loopback on its own

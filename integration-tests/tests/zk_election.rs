@@ -130,6 +130,7 @@ fn settings(me: i64) -> ElectionNetSettings {
         bind_retry: 3,
         keep_alive: false,
         multi_address: false,
+        reachability: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Ensembles of real servers, ours and Apache's: whatever happens to one of them, nothing
 //! acknowledged is lost, sessions and watches live on, and all end with the same tree.
 //!
-//! A choice of compositions by seed (`TEST_SEED`); `ENSEMBLES=all` runs every one.
+//! A choice by seed (`TEST_SEED`) in which every two meet: each kind of server in each place with each
+//! kind in each other place, and with each trouble. `ENSEMBLES=all` runs every one with every trouble.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -9,7 +10,9 @@
     reason = "a test: prints what it saw, makes folders"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use integration_tests::peers::Java;
@@ -26,6 +29,109 @@ const SESSION_MS: i32 = 40_000;
 fn named(kinds: &[Kind]) -> String {
     let names: Vec<String> = kinds.iter().map(Kind::to_string).collect();
     names.join(", ")
+}
+
+/// What happens to each member in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Killed,
+    Paused,
+    CutOff,
+}
+
+const TROUBLES: [Trouble; 3] = [Trouble::Killed, Trouble::Paused, Trouble::CutOff];
+
+/// The compositions of three that this run puts into that trouble.
+fn troubled(trouble: Trouble) -> Vec<[Kind; 3]> {
+    let all: Vec<([Kind; 3], Trouble)> = compositions()
+        .into_iter()
+        .flat_map(|kinds| TROUBLES.map(|trouble| (kinds, trouble)))
+        .collect();
+    let chosen = if std::env::var("ENSEMBLES").as_deref() == Ok("all") {
+        all
+    } else {
+        // One choice, of which each test has a part.
+        static SEED: OnceLock<u64> = OnceLock::new();
+        let seed = *SEED.get_or_init(seed);
+        println!("TEST_SEED={seed}");
+        pairwise(all, &mut Rng::new(seed))
+    };
+    let chosen = chosen.into_iter().filter(|(_, of)| *of == trouble);
+    chosen.map(|(kinds, _)| kinds).collect()
+}
+
+/// So few of these that each pair of their parts is in one of them: the one with the most new pairs comes
+/// next.
+fn pairwise(mut all: Vec<([Kind; 3], Trouble)>, random: &mut Rng) -> Vec<([Kind; 3], Trouble)> {
+    let pairs = |(kinds, trouble): &([Kind; 3], Trouble)| {
+        let parts = [
+            kinds[0].to_string(),
+            kinds[1].to_string(),
+            kinds[2].to_string(),
+            format!("{trouble:?}"),
+        ];
+        let mut pairs = Vec::new();
+        for a in 0..parts.len() {
+            for b in a + 1..parts.len() {
+                pairs.push((a, parts[a].clone(), b, parts[b].clone()));
+            }
+        }
+        pairs
+    };
+    let mut missing: BTreeSet<_> = all.iter().flat_map(pairs).collect();
+    let mut chosen = Vec::new();
+    while !missing.is_empty() {
+        // Among equals the seed decides.
+        for i in (1..all.len()).rev() {
+            all.swap(i, random.below(i + 1));
+        }
+        let new = |one: &([Kind; 3], Trouble)| {
+            pairs(one)
+                .iter()
+                .filter(|pair| missing.contains(*pair))
+                .count()
+        };
+        let Some(at) = (0..all.len()).max_by_key(|&at| new(&all[at])) else {
+            break;
+        };
+        let next = all.swap_remove(at);
+        for pair in pairs(&next) {
+            missing.remove(&pair);
+        }
+        chosen.push(next);
+    }
+    chosen
+}
+
+#[test]
+fn a_choice_has_every_pair() {
+    let all = || -> Vec<([Kind; 3], Trouble)> {
+        let kinds = compositions().into_iter();
+        kinds
+            .flat_map(|kinds| TROUBLES.map(|t| (kinds, t)))
+            .collect()
+    };
+    for seed in 0..20 {
+        let chosen = pairwise(all(), &mut Rng::new(seed));
+        assert!((9..=15).contains(&chosen.len()), "{}", chosen.len());
+        for place in 0..3 {
+            for kind in [OURS, JAVA39, JAVA36] {
+                for trouble in TROUBLES {
+                    let meets =
+                        |(kinds, t): &([Kind; 3], Trouble)| kinds[place] == kind && *t == trouble;
+                    assert!(chosen.iter().any(meets), "seed {seed}");
+                }
+                for other in (0..3).filter(|&other| other != place) {
+                    for second in [OURS, JAVA39, JAVA36] {
+                        let meets = |(kinds, _): &([Kind; 3], Trouble)| {
+                            kinds[place] == kind && kinds[other] == second
+                        };
+                        assert!(chosen.iter().any(meets), "seed {seed}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The compositions that this run tries: `count` of them by seed, or all.
@@ -60,22 +166,34 @@ fn killed(dir: &Path, java: Java, kinds: &[Kind], observers: usize) {
     check(&mut ensemble, load);
 }
 
-/// Each member in turn stands still, then is cut off from the others, under load.
-fn cut_off(dir: &Path, java: Java, kinds: &[Kind]) -> Result<(), String> {
-    println!("paused and cut off in turn: {}", named(kinds));
-    let mut ensemble = Ensemble::on_hosts(dir, kinds.len(), 0)?.java(java);
+/// Each member in turn stands still for a while, under load.
+fn paused(dir: &Path, java: Java, kinds: &[Kind]) {
+    println!("paused in turn: {}", named(kinds));
+    let mut ensemble = Ensemble::local(dir, kinds.len(), 0).java(java);
     ensemble.start_all(kinds);
     let load = Load::start(&ensemble.addrs(), 3, SESSION_MS);
     for id in ensemble.ids() {
         ensemble.pause(id);
         load.wait_for(30);
         ensemble.unpause(id);
-        ensemble.wait_serving();
+        let leader = ensemble.wait_serving();
+        println!("member {id} was paused and is back; member {leader} leads");
+    }
+    check(&mut ensemble, load);
+}
+
+/// Each member in turn is cut off from the others, under load.
+fn cut_off(dir: &Path, java: Java, kinds: &[Kind]) -> Result<(), String> {
+    println!("cut off in turn: {}", named(kinds));
+    let mut ensemble = Ensemble::on_hosts(dir, kinds.len(), 0)?.java(java);
+    ensemble.start_all(kinds);
+    let load = Load::start(&ensemble.addrs(), 3, SESSION_MS);
+    for id in ensemble.ids() {
         ensemble.cut(id, true);
         load.wait_for(30);
         ensemble.cut(id, false);
         let leader = ensemble.wait_serving();
-        println!("member {id} was paused, cut off, and is back; member {leader} leads");
+        println!("member {id} was cut off and is back; member {leader} leads");
     }
     check(&mut ensemble, load);
     Ok(())
@@ -102,7 +220,7 @@ fn swapped(dir: &Path, java: Java, from: Kind, to: Kind) -> Duration {
 #[test]
 fn killed_members_come_back() {
     let java = java_or_skip!();
-    for kinds in choice(&compositions(), 3) {
+    for kinds in troubled(Trouble::Killed) {
         let dir = tempfile::tempdir().unwrap();
         killed(dir.path(), java, &kinds, 0);
     }
@@ -124,12 +242,21 @@ fn five_of_which_one_observes() {
 }
 
 #[test]
-fn members_that_stand_still_or_are_cut_off_come_back() {
+fn members_that_stand_still_come_back() {
+    let java = java_or_skip!();
+    for kinds in troubled(Trouble::Paused) {
+        let dir = tempfile::tempdir().unwrap();
+        paused(dir.path(), java, &kinds);
+    }
+}
+
+#[test]
+fn members_that_are_cut_off_come_back() {
     let java = java_or_skip!();
     if let Some(why) = netns::unavailable() {
         return skipped(&why);
     }
-    for kinds in choice(&compositions(), 2) {
+    for kinds in troubled(Trouble::CutOff) {
         let dir = tempfile::tempdir().unwrap();
         cut_off(dir.path(), java, &kinds).unwrap();
     }

@@ -45,6 +45,7 @@ impl FalsePeer {
             bind_retry: 3,
             keep_alive: false,
             multi_address: false,
+            reachability: None,
         };
         let net = ElectionNet::new(settings, view, Clock::start(), runtime.handle().clone());
         let replies = std::sync::Arc::downgrade(&net);

@@ -20,7 +20,8 @@ use proto::zk::acl::Acl;
 use proto::zk::request::{CreateRequest, PathRequest, PathWatchRequest};
 
 const OURS: Kind = Kind::Ours;
-const JAVA: Kind = Kind::Java("3.9.5");
+const JAVA36: Kind = Kind::Java("3.6.2");
+const JAVA39: Kind = Kind::Java("3.9.5");
 /// Longer than the comparison of the members takes on a slow machine: nobody pings meanwhile.
 const SESSION_MS: i32 = 120_000;
 const OBSERVERS: [usize; 2] = [4, 5];
@@ -139,7 +140,15 @@ fn live_on(dir: &Path, java: Java, kinds: &[Kind; 5]) {
 fn observers_live_on_followers() {
     let java = java_or_skip!();
     let dir = tempfile::tempdir().unwrap();
-    live_on(dir.path(), java, &[OURS, JAVA, OURS, OURS, JAVA]);
+    live_on(dir.path(), java, &[OURS, JAVA39, OURS, OURS, JAVA39]);
+}
+
+/// The same with the first version that has masters of observers.
+#[test]
+fn observers_live_on_followers_of_3_6() {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    live_on(dir.path(), java, &[OURS, JAVA36, OURS, OURS, JAVA36]);
 }
 
 /// Those of a log, and snapshots.

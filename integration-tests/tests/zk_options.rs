@@ -87,15 +87,11 @@ fn members_decide_for_their_own_clients() {
         .line("localSessionsEnabled=true");
     ensemble.own_line(1, "minSessionTimeout=3000");
     ensemble.own_line(2, "maxSessionTimeout=7000");
-    for (id, kind) in [(1, OURS), (2, JAVA39), (3, OURS)] {
-        ensemble.start(id, kind);
+    let kinds = [OURS, JAVA39, OURS];
+    for id in ensemble.ids() {
+        ensemble.start(id, kinds[id - 1]);
     }
-    for id in [1, 2] {
-        wait_until("it to follow", || {
-            ensemble.mode(id).as_deref() == Some("follower")
-        });
-    }
-    assert!(ZkClient::connect(ensemble.addr(3), TIMEOUT).is_err());
+    let words = leader_does_not_serve(&ensemble);
     for (id, asked, granted) in [
         (1, 100, 3000),
         (2, 100, 1000),
@@ -109,7 +105,41 @@ fn members_decide_for_their_own_clients() {
         let refused = ErrorCode::EphemeralOnLocalSession.code();
         assert_eq!(client.create(&format!("{path}e"), 1), Ok(refused));
     }
+    // Java's leader answers operators the same.
+    for id in ensemble.ids() {
+        ensemble.kill(id);
+    }
+    for (id, kind) in [(3, JAVA39), (1, OURS)] {
+        ensemble.start(id, kind);
+    }
+    wait_until("the third to lead", || {
+        ensemble.mode(1).as_deref() == Some("follower")
+    });
+    ensemble.start(2, OURS);
+    assert_eq!(leader_does_not_serve(&ensemble), words);
 }
+
+/// What the third member, which leads and serves nobody, answers to four-letter words.
+#[track_caller]
+fn leader_does_not_serve(ensemble: &Ensemble) -> Vec<String> {
+    for id in [1, 2] {
+        wait_until("it to follow", || {
+            ensemble.mode(id).as_deref() == Some("follower")
+        });
+    }
+    assert!(ZkClient::connect(ensemble.addr(3), TIMEOUT).is_err());
+    let words = [
+        "srvr", "stat", "mntr", "conf", "cons", "dump", "wchs", "isro", "ruok",
+    ];
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| ensemble.four_letter(3, word))
+        .collect();
+    assert_eq!(words[0], NOT_SERVING);
+    words
+}
+
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 /// One server that is an ensemble takes in a second one, ours one of Java's and the other way round.
 #[test]
@@ -197,6 +227,44 @@ fn members_without_a_quorum_let_clients_read() {
         assert_eq!(writer.session, client.session);
         assert_eq!(writer.create("/yes", 0), Ok(0));
         assert!(writer.synced("/mine").unwrap().is_some(), "its ephemeral");
+    }
+}
+
+/// One of three, which never meets the others, and has no session but what a client brings. Java's of 3.9
+/// lets new clients read only where sessions are local; to others it says what is no answer to a
+/// connect. 3.6 lets them read in any case, and so does ours.
+#[test]
+fn new_clients_read_without_a_quorum() {
+    let java = java_or_skip!();
+    for local in [true, false] {
+        let lone = |kind| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut ensemble = Ensemble::local(dir.path(), 3, 0)
+                .java(java)
+                .line(&format!("localSessionsEnabled={local}"))
+                .property("readonlymode.enabled", "true");
+            ensemble.start(1, kind);
+            (kind, ensemble, dir)
+        };
+        for (kind, ensemble, _dir) in [OURS, JAVA36, JAVA39].map(lone) {
+            wait_until("it to let read", || {
+                ensemble.four_letter(1, "isro").trim() == "ro"
+            });
+            let at = ensemble.addr(1);
+            assert!(
+                ZkClient::connect(at, TIMEOUT).is_err(),
+                "{kind}: one that wants to write"
+            );
+            let reader = ZkClient::resume_read_only(at, &Ticket::default(), TIMEOUT, WAIT);
+            if kind == JAVA39 && !local {
+                assert!(reader.is_err(), "{kind}");
+                continue;
+            }
+            let mut reader = reader.unwrap();
+            assert_eq!(reader.below("/").len(), 4, "{kind}: what every tree has");
+            let read_only = ErrorCode::NotReadOnly.code();
+            assert_eq!(reader.create("/no", 0), Ok(read_only), "{kind}");
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Two servers with an oracle (`oraclePath`), ours and Apache's: the one that it names goes on without
-//! the other one, and stops when the oracle turns to that.
+//! Two servers with an oracle (`oraclePath`, which servers before 3.7 don't know), ours and Apache's: the
+//! one that it names goes on without the other one, and stops when the oracle turns to that.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -9,16 +9,20 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use integration_tests::netns;
 use integration_tests::proc::{
     Finished, Port, Process, binary, repo_root, run, skipped, wait_until,
 };
 use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig};
+use integration_tests::{java_or_skip, netns};
+use proto::jute::Jute;
 use proto::zk::OpCode;
 use proto::zk::acl::Acl;
-use proto::zk::request::CreateRequest;
+use proto::zk::request::{CreateRequest, ReconfigRequest};
 
 const OURS: Kind = Kind::Ours;
 
@@ -51,19 +55,24 @@ fn line_of(ensemble: &Ensemble, id: usize, key: &str) -> (usize, String) {
     found.next().unwrap()
 }
 
-fn status(ensemble: &Ensemble, id: usize) -> (Option<i32>, String, String) {
+/// A command of zkServer.sh for the server whose zoo.cfg is there.
+fn script(dir: &Path, what: &str) -> Finished {
     let mut command = Command::new(repo_root().join("scripts/zkServer.sh"));
-    command.arg("--config").arg(ensemble.member_dir(id));
-    command
-        .arg("status")
-        .env("ZOO_LOG_DIR", ensemble.member_dir(id));
-    command.env_remove("ZOOCFGDIR").env_remove("ZOOPIDFILE");
+    command.arg("--config").arg(dir).arg(what);
+    command.env("ZOO_LOG_DIR", dir);
+    for name in ["ZOOCFGDIR", "ZOOPIDFILE", "SERVER_JVMFLAGS", "JVMFLAGS"] {
+        command.env_remove(name);
+    }
+    run(command, b"")
+}
+
+fn status(ensemble: &Ensemble, id: usize) -> (Option<i32>, String, String) {
     let Finished {
         status,
         stdout,
         stderr,
         ..
-    } = run(command, b"");
+    } = script(&ensemble.member_dir(id), "status");
     (status.code(), stdout, stderr)
 }
 
@@ -185,6 +194,170 @@ fn a_quorum_port_that_is_taken_is_told_at_the_start() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+}
+
+/// Takes connections and closes them, as who speaks another protocol does.
+struct Stranger {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Stranger {
+    fn at(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                drop(listener.accept());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// The one with the highest id is elected, and a stranger has its port: it says so and gives up, and
+/// another one leads. When the stranger has gone it can lead.
+#[test]
+fn a_leader_whose_quorum_port_a_stranger_has_gives_up() {
+    let java = java_or_skip!();
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0).java(java);
+    let kinds = [OURS, Kind::Java("3.9.5"), OURS];
+    let port = ensemble.ports(3)[1];
+    let stranger = Stranger::at(port);
+    let leader = ensemble.start_all(&kinds);
+    assert_ne!(leader, 3);
+    let mut client = ZkClient::connect(ensemble.addr(3), 20_000).unwrap();
+    create(&mut client, "/through-the-one-that-cannot-lead");
+    // Of the two that are left then, it is elected whenever it asks.
+    ensemble.kill(leader);
+    wait_line(&ensemble, 3, &["Couldn't bind to the quorum port"]);
+    let line = wait_line(
+        &ensemble,
+        3,
+        &["a new election follows", "the quorum port can't be bound"],
+    );
+    assert!(line.contains("learners can't connect"), "{line}");
+    let line = wait_line(&ensemble, 3, &["so that this server can't lead: "]);
+    assert!(line.contains(&format!("127.0.0.1:{port}")), "{line}");
+    drop(stranger);
+    assert_eq!(ensemble.wait_serving(), 3, "it can lead now");
+    let mut client = ZkClient::connect(ensemble.addr(3), 20_000).unwrap();
+    create(&mut client, "/through-the-one-that-leads");
+}
+
+/// It was started beside an ensemble that does not count it as a member, or counts it no longer: its files
+/// have become the ensemble's, and a second start is told which and what to do.
+#[test]
+fn a_server_that_the_ensemble_does_not_count_is_told_which_file_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ensemble = Ensemble::local(dir.path(), 3, 0)
+        .line("reconfigEnabled=true")
+        .line("standaloneEnabled=false")
+        .property("zookeeper.skipACL", "yes");
+    ensemble.own_line(1, "server.3");
+    ensemble.own_line(2, "server.3");
+    ensemble.start(1, OURS);
+    ensemble.start(2, OURS);
+    ensemble.wait_serving();
+    // Theirs is newer than the one that the third brings along.
+    let again = ensemble.joins_as(2, "participant");
+    joins(&ensemble, &again);
+    ensemble.start(3, OURS);
+    wait_line(&ensemble, 3, &["it follows without a vote"]);
+    for id in [1, 2] {
+        if ensemble.mode(id).as_deref() == Some("leader") {
+            wait_line(&ensemble, id, &["Follower without a vote, sid: 3,"]);
+        }
+    }
+    let written = ensemble.member_dir(3).join("zoo.cfg");
+    wait_until("the ensemble's configuration to be written", || {
+        let text = std::fs::read_to_string(&written).unwrap();
+        text.contains("dynamicConfigFile=")
+    });
+    ensemble.stop(3);
+    let (code, said) = refused(&written);
+    assert_eq!(code, Some(1), "{said}");
+    let backup = written.with_extension("cfg.bak");
+    for part in [
+        "zoo.cfg.dynamic.",
+        "My id 3 not in the peer list: myid says 3, and the servers are 1, 2: ",
+        &format!("copy {}", backup.display()),
+        "reconfig -add server.3=",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(said.matches("not in the peer list").count(), 1, "{said}");
+    // It does what the message says.
+    std::fs::copy(&backup, &written).unwrap();
+    ensemble.start_again(3, OURS);
+    let own = ensemble.joins_as(3, "participant");
+    joins(&ensemble, &own);
+    ensemble.stop(3);
+    ensemble.start_again(3, OURS);
+    ensemble.wait_serving();
+}
+
+/// Asks until it is done: a member that has just come may not be in step yet.
+#[track_caller]
+fn joins(ensemble: &Ensemble, line: &str) {
+    let request = ReconfigRequest {
+        joining_servers: Some(line),
+        leaving_servers: None,
+        new_members: None,
+        cur_config_id: -1,
+    };
+    wait_until("it to join", || {
+        let Ok(mut client) = ZkClient::connect(ensemble.addr(1), 20_000) else {
+            return false;
+        };
+        let answer = client.call(OpCode::Reconfig, &request.to_vec());
+        answer.is_ok_and(|(err, _)| err == 0)
+    });
+}
+
+/// The script is not deceived by the answer of the one that has its port.
+#[test]
+fn zkserver_sh_start_tells_of_a_port_that_another_server_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = ZkConfig::new(&dir.path().join("first"));
+    let _first = config.start_ours();
+    let second = dir.path().join("second");
+    std::fs::create_dir_all(second.join("data")).unwrap();
+    let text = format!(
+        "dataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n",
+        second.join("data").display(),
+        config.addr().port()
+    );
+    std::fs::write(second.join("zoo.cfg"), text).unwrap();
+    let Finished {
+        status,
+        stdout,
+        stderr,
+        ..
+    } = script(&second, "start");
+    assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
+    assert!(
+        stdout.ends_with("Starting zookeeper ... FAILED TO START\n"),
+        "{stdout}"
+    );
+    for part in ["zoo.cfg, line 2", "the port is taken"] {
+        assert_eq!(stderr.matches(part).count(), 1, "{part}: {stderr}");
+    }
+    assert!(!second.join("data/zookeeper_server.pid").exists());
 }
 
 /// Starts zk-server on this file and waits for its end.

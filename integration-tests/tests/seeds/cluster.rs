@@ -2,7 +2,7 @@
 //! `cluster-stop.sh` as they stand there. The machines are namespaces, `ssh` enters them, and the
 //! commands of Hadoop do nothing.
 
-use std::fs::{copy, create_dir_all, write};
+use std::fs::{copy, create_dir_all, read_to_string, write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,22 @@ impl Pis {
         ];
         for (from, to) in files {
             copy(conf.join(&from), opt.join(to)).unwrap();
+        }
+    }
+
+    /// The files as the tutorial has them in the place of ours: the servers' lines without their `#`, each
+    /// broker with its own number, machines under their other names.
+    fn configure_as_written(&self) {
+        let written = repo_root().join("integration-tests/scenarios/seeds/000");
+        let zoo = read_to_string(written.join("zoo.cfg")).unwrap();
+        let zoo = zoo.replace("#server.", "server.");
+        let server = read_to_string(written.join("server.properties")).unwrap();
+        assert!(server.contains("zookeeper.connect= pi1:2181, pi2:2181, pi3:2181"));
+        for (id, name) in (1..).zip(NAMES) {
+            let opt = self.dir.path().join(name).join("opt");
+            write(opt.join("zookeeper/conf/zoo.cfg"), &zoo).unwrap();
+            let own = server.replace("broker.id=3", &format!("broker.id={id}"));
+            write(opt.join("kafka/config/server.properties"), own).unwrap();
         }
     }
 
@@ -219,6 +235,7 @@ fn cluster_stop_ends_everything() {
         return skipped(&why);
     }
     let pis = Pis::boot();
+    pis.configure_as_written();
     pis.script("cluster-start.sh");
     pis.wait_for_leader(&[0, 1, 2]);
     pis.wait_for_brokers(&[0, 1, 2]);

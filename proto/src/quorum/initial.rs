@@ -28,10 +28,10 @@ pub enum InitialError {
     Foreign(&'static str),
     #[error("Got unrecognized protocol version {0}")]
     UnknownVersion(i64),
-    #[error("Unreasonable buffer length: {0}")]
-    BadLength(i32),
-    #[error("Badly formed address: {0:?}")]
-    BadAddress(String),
+    #[error("Unreasonable buffer length: {length}, of server {server}")]
+    BadLength { server: i64, length: i32 },
+    #[error("Badly formed address: {text:?}, of server {server}")]
+    BadAddress { server: i64, text: String },
 }
 
 /// A connection's first message.
@@ -88,12 +88,12 @@ impl InitialMessage {
             return Ok(None);
         };
         if length <= 0 || length > LONGEST {
-            return Err(InitialError::BadLength(length));
+            return Err(InitialError::BadLength { server, length });
         }
         let Ok(text) = r.take(length as usize) else {
             return Ok(None);
         };
-        let addresses = addresses(&String::from_utf8_lossy(text))?;
+        let addresses = addresses(server, &String::from_utf8_lossy(text))?;
         let taken = r.position();
         buf.advance(taken);
         Ok(Some(Self { server, addresses }))
@@ -114,10 +114,13 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn addresses(text: &str) -> Result<Vec<Address>, InitialError> {
+fn addresses(server: i64, text: &str) -> Result<Vec<Address>, InitialError> {
     let mut addresses = Vec::new();
     for part in text.split('|') {
-        let bad = || InitialError::BadAddress(part.chars().take(256).collect());
+        let bad = || InitialError::BadAddress {
+            server,
+            text: part.chars().take(256).collect(),
+        };
         let fields = host_and_fields(part).ok_or_else(bad)?;
         let [host, port] = fields.as_slice() else {
             return Err(bad());
@@ -196,7 +199,7 @@ mod tests {
             out.extend(text.as_bytes());
             decode(&out).unwrap_err().to_string()
         };
-        assert!(with(-1, "").contains("Unreasonable buffer length: -1"));
+        assert!(with(-1, "").contains("Unreasonable buffer length: -1, of server 1"));
         assert!(with(2049, "").contains("Unreasonable buffer length: 2049"));
         assert!(with(4, "host").contains("Badly formed address: \"host\""));
         assert!(with(6, "host:x").contains("Badly formed address"));

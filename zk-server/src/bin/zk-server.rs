@@ -146,7 +146,6 @@ fn run(config: Config, origin: Origin, log_file: Option<&Path>) -> ExitCode {
         }
         Err(StartError { message, exit_code }) => {
             tracing::error!(target: STARTUP, "The server did not start: {message}");
-            eprintln!("The server did not start: {message}");
             ExitCode::from(exit_code)
         }
     }

@@ -19,6 +19,8 @@ pub struct Ensemble {
     pub connect_limit: u32,
     pub listen_on_all: bool,
     pub multi_address: bool,
+    /// of servers with several addresses; `None`: `cnxTimeout`
+    pub reachability_ms: Option<u64>,
     /// `cnxTimeout` in milliseconds
     pub connect_timeout_ms: u64,
     /// 0: for ever
@@ -102,7 +104,7 @@ pub(super) fn members(set: &mut Resolved, files: &MemberFiles<'_>) -> Result<Mem
                 role_name(role)
             ));
         }
-        check(set, &quorum, files.server_id)?;
+        check(set, &quorum, files)?;
     }
     let last_seen = match files.next.filter(|_| files.dynamic.is_some()) {
         Some(file) => Some(QuorumConfig::parse(file, true, multi)?),
@@ -188,9 +190,18 @@ fn judge(set: &mut Resolved, quorum: &QuorumConfig) -> Result<bool, ConfigError>
         return Ok(false);
     }
     if voters <= 2 {
-        set.warn("No server failure will be tolerated. You need at least 3 servers.".to_owned());
+        set.warn(format!(
+            "{}: the list has {voters} server{} with a vote. No server failure will be tolerated. You need at \
+             least 3 servers.",
+            quorum.servers[0].place,
+            if voters == 1 { "" } else { "s" }
+        ));
     } else if voters % 2 == 0 {
-        set.warn("Non-optimal configuration, consider an odd number of servers.".to_owned());
+        set.warn(format!(
+            "{}: the list has {voters} servers with a vote. Non-optimal configuration, consider an odd number \
+             of servers.",
+            quorum.servers[0].place
+        ));
     }
     Ok(true)
 }
@@ -200,7 +211,7 @@ fn judge(set: &mut Resolved, quorum: &QuorumConfig) -> Result<bool, ConfigError>
 fn check(
     set: &mut Resolved,
     quorum: &QuorumConfig,
-    server_id: Option<i64>,
+    files: &MemberFiles<'_>,
 ) -> Result<(), ConfigError> {
     let source = set.file().source().clone();
     for key in ["initLimit", "syncLimit"] {
@@ -215,23 +226,14 @@ fn check(
             )));
         }
     }
-    let Some(id) = server_id else {
+    let Some(id) = files.server_id else {
         return Err(ConfigError::invalid(format!(
             "{source}: myid file is missing: write the N of this server's line server.N into the file \
              myid of dataDir (zkServer-initialize.sh --myid=N does it)."
         )));
     };
     if quorum.server(id).is_none() {
-        let known: Vec<String> = quorum
-            .servers
-            .iter()
-            .map(|server| server.id.to_string())
-            .collect();
-        return Err(ConfigError::unexpected(format!(
-            "{source}: My id {id} not in the peer list: myid says {id}, and the servers are {}: change \
-             myid or add a line server.{id}=host:2888:3888.",
-            known.join(", ")
-        )));
+        return Err(not_listed(set, quorum, files.dynamic, id));
     }
     no_address_twice(quorum)?;
     let observers = set.int("observerMasterPort");
@@ -256,6 +258,36 @@ fn check(
         }
     }
     Ok(())
+}
+
+/// Java: "My id N not in the peer list". Of a dynamic file the operator may never have heard: an ensemble
+/// writes it that has taken this server out, or one that a server has come to and is no member of yet.
+fn not_listed(
+    set: &Resolved,
+    quorum: &QuorumConfig,
+    dynamic: Option<&Properties>,
+    id: i64,
+) -> ConfigError {
+    let known: Vec<String> = quorum.servers.iter().map(|s| s.id.to_string()).collect();
+    let known = known.join(", ");
+    let file = set.file().source();
+    let (place, what_to_do) = match dynamic {
+        None => (
+            file.to_string(),
+            format!("change myid or add a line server.{id}=host:2888:3888"),
+        ),
+        Some(dynamic) => (
+            format!("{} ({})", dynamic.source(), at(set, "dynamicConfigFile")),
+            format!(
+                "the ensemble wrote this file, and has taken this server out or not taken it in yet. To let it \
+                 join, copy {file}.bak, which has your own lines, back to {file}, start this server, and say \
+                 reconfig -add server.{id}=... in zkCli.sh"
+            ),
+        ),
+    };
+    ConfigError::unexpected(format!(
+        "{place}: My id {id} not in the peer list: myid says {id}, and the servers are {known}: {what_to_do}."
+    ))
 }
 
 /// Two servers cannot listen at one address. Java starts all the same: one of the two never gets its port.
@@ -326,6 +358,9 @@ pub(super) fn ensemble(set: &mut Resolved) -> Ensemble {
         connect_limit: at_least_0(set.int("connectToLearnerMasterLimit")),
         listen_on_all: set.bool("quorumListenOnAllIPs"),
         multi_address: set.bool("multiAddress.enabled"),
+        reachability_ms: set
+            .bool("multiAddress.reachabilityCheckEnabled")
+            .then(|| ms(set.int("multiAddress.reachabilityCheckTimeoutMs").into())),
         connect_timeout_ms: ms(set.long("cnxTimeout")),
         election_bind_retries: at_least_0(set.int("electionPortBindRetry")),
         keep_alive: set.bool("tcpKeepAlive"),

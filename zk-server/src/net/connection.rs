@@ -79,6 +79,7 @@ async fn greet(
     loop {
         let mut first_bytes = |bytes: &[u8]| buffer.keep(bytes);
         if !read_some(read, &mut first_bytes).await.unwrap_or(false) {
+            net.counters.dropped.add(1);
             return None;
         }
         if !known {

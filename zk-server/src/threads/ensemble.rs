@@ -171,7 +171,14 @@ impl Ensemble {
         if active {
             self.election.configure(view);
             self.move_clients(view);
+            let was_listed = self.knows(self.me);
             *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
+            if was_listed && !self.knows(self.me) {
+                tracing::warn!(
+                    "The configuration of the ensemble has no line for this server: it follows without a \
+                     vote, until reconfig -add brings one"
+                );
+            }
         } else {
             self.election.propose(view);
         }

@@ -1,5 +1,6 @@
 //! Log lines of what the pure machines tell: the words that operators of Java's servers look for.
 
+use crate::config::Role;
 use crate::core::Event;
 use crate::peer::PeerEvent;
 use crate::peer::events::Replaced;
@@ -31,7 +32,11 @@ pub(super) fn report(told: Told, ensemble: Option<&Ensemble>, now: Now) {
 fn report_stranger(event: &zab::Event, ensemble: &Ensemble, now: Now) -> bool {
     let (peer, server, line, why) = match event {
         zab::Event::LearnerConnected { server, peer, role } => {
-            let line = format!("{role:?} sid: {server} has connected from {peer}");
+            let what = match role {
+                Role::Participant => "Follower without a vote",
+                Role::Observer => "Observer",
+            };
+            let line = format!("{what}, sid: {server}, has connected from {peer}");
             (peer, Some(*server), line, "it stands in no configuration")
         }
         zab::Event::LearnerClosed {
@@ -146,7 +151,11 @@ fn report_zab(event: &zab::Event, ensemble: Option<&Ensemble>) {
     let name = |id: i64| name(ensemble, id);
     match event {
         zab::Event::LearnerConnected { server, peer, role } => {
-            tracing::info!("{role:?} sid: {server} has connected from {peer}");
+            let what = match role {
+                Role::Participant => "Follower",
+                Role::Observer => "Observer",
+            };
+            tracing::info!("{what} sid: {server} has connected from {peer}");
         }
         zab::Event::Synchronizing {
             server,
@@ -184,8 +193,9 @@ fn report_zab(event: &zab::Event, ensemble: Option<&Ensemble>) {
             dials,
             reason,
         } => tracing::warn!(
-            "Unexpected exception, tries={dials}, connecting to the leader, {}: {reason}",
-            name(*leader)
+            "Unexpected exception, tries={dials}, connecting to {}, {}: {reason}",
+            leader.what(),
+            name(leader.id())
         ),
         zab::Event::Receiving {
             leader,
@@ -193,18 +203,19 @@ fn report_zab(event: &zab::Event, ensemble: Option<&Ensemble>) {
             zxid,
             ours,
         } => {
+            let from = leader.what();
             let what = match sync {
-                zab::event::Sync::Diff => "Getting a diff from the leader",
-                zab::event::Sync::Trunc => "Truncating log to get in sync with the leader",
-                zab::event::Sync::Snap => "Getting a snapshot from leader",
+                zab::event::Sync::Diff => format!("Getting a diff from {from}"),
+                zab::event::Sync::Trunc => format!("Truncating log to get in sync with {from}"),
+                zab::event::Sync::Snap => format!("Getting a snapshot from {from}"),
             };
-            tracing::info!("{what} 0x{zxid:x}: {}", name(*leader));
+            tracing::info!("{what}, {}, as of zxid 0x{zxid:x}", name(leader.id()));
             if *sync != zab::event::Sync::Diff && ours > zxid {
                 tracing::warn!(
                     "Transactions of this server up to 0x{ours:x} that come after 0x{zxid:x} are dropped: \
-                     the leader, {}, does not have them. Those of an election's loser go this way; if \
-                     there are many of them, make sure that this leader is of the same ensemble",
-                    name(*leader)
+                     {from}, {}, does not have them. Those of an election's loser go this way; if \
+                     there are many of them, make sure that it is of the same ensemble",
+                    name(leader.id())
                 );
             }
         }

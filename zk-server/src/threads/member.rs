@@ -103,6 +103,7 @@ fn election_net(config: &Config, me: i64) -> ElectionNetSettings {
         bind_retry: ensemble.election_bind_retries,
         keep_alive: ensemble.keep_alive,
         multi_address: ensemble.multi_address,
+        reachability: ensemble.reachability_ms.map(Duration::from_millis),
     }
 }
 

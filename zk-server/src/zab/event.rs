@@ -12,6 +12,29 @@ pub enum Sync {
     Snap,
 }
 
+/// Whom a learner is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Leader(i64),
+    /// a follower that serves observers
+    ObserverMaster(i64),
+}
+
+impl Source {
+    pub fn id(self) -> i64 {
+        match self {
+            Self::Leader(id) | Self::ObserverMaster(id) => id,
+        }
+    }
+
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Leader(_) => "the leader",
+            Self::ObserverMaster(_) => "the observer master",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Leader: a learner says who it is (Java: "Follower sid: {} : info : {}").
@@ -45,14 +68,14 @@ pub enum Event {
     QuorumEstablished { servers: Vec<i64>, zxid: i64 },
     /// Learner: dialling the leader failed, and is tried again.
     LeaderUnreachable {
-        leader: i64,
+        leader: Source,
         dials: u64,
         reason: String,
     },
     /// Learner: the leader has begun to send what is missing here (Java: "Getting a diff from the
     /// leader 0x{}"). `ours`: the end of this server's history.
     Receiving {
-        leader: i64,
+        leader: Source,
         sync: Sync,
         zxid: i64,
         ours: i64,

@@ -206,23 +206,19 @@ pub(super) const KEYS: &[Key] = &[
         Bool,
         "true",
         "3.6",
-        "try the addresses of a server",
+        "leave an address of a server that has others when it does not answer",
     )
     .or_property()
-    .noted(
-        "the address of a server that answers first is taken, and left when it is silent for cnxTimeout",
-    ),
+    .held_by("a_server_is_reached_at_any_of_its_addresses"),
     Key::cfg(
         "multiAddress.reachabilityCheckTimeoutMs",
         Int,
         "1000",
         "3.6",
-        "milliseconds of a try",
+        "milliseconds until such an address is left",
     )
     .or_property()
-    .noted(
-        "the address of a server that answers first is taken, and left when it is silent for cnxTimeout",
-    ),
+    .held_by("a_server_is_reached_at_any_of_its_addresses"),
     Key::cfg(
         "oraclePath",
         Text,

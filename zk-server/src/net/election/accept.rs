@@ -18,6 +18,10 @@ use crate::net::bind;
 use crate::net::strangers::{Place, Unheard};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// With more tries than that an operator is told before the last one,
+const PATIENT: u32 = 5;
+/// and again after so many.
+const TELL_AGAIN: u32 = 60;
 
 /// Binds all own addresses, with `electionPortBindRetry`.
 pub(super) async fn bind(net: &Arc<ElectionNet>) -> Result<Vec<TcpListener>, String> {
@@ -37,7 +41,11 @@ pub(super) async fn bind(net: &Arc<ElectionNet>) -> Result<Vec<TcpListener>, Str
                 "{error} As I'm leaving the listener thread, I won't be able to participate in leader election any longer ({tries} tries: electionPortBindRetry)."
             ));
         }
-        tracing::error!("Exception while listening: {error}");
+        // Whoever gives up soon says it then.
+        let patient = net.settings.bind_retry == 0 || net.settings.bind_retry > PATIENT;
+        if patient && tries % TELL_AGAIN == 1 {
+            tracing::error!("Exception while listening: {error} It is tried again every second.");
+        }
         tokio::time::sleep(RETRY_AFTER).await;
     }
 }
@@ -47,10 +55,24 @@ pub(super) async fn bind(net: &Arc<ElectionNet>) -> Result<Vec<TcpListener>, Str
 pub(super) async fn knock(net: Arc<ElectionNet>) {
     /// A server closes a connection that comes in its own name.
     const PATIENCE: Duration = Duration::from_secs(2);
+    /// The other one may dial this server by that number in the same moment, which looks like this
+    /// server's own knock.
+    const KNOCKS: usize = 5;
+    for _ in 0..KNOCKS {
+        if knocked(&net, PATIENCE).await {
+            return;
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Whether it is certain now who listens there.
+async fn knocked(net: &ElectionNet, patience: Duration) -> bool {
     let own = net.own(&net.lock().active);
+    let mut certain = true;
     for address in &own {
         let connecting = dial::connect_one(address);
-        let Ok(Ok((mut stream, at))) = timeout(PATIENCE, connecting).await else {
+        let Ok(Ok((mut stream, at))) = timeout(patience, connecting).await else {
             continue;
         };
         // this machine; when the port was free, this server
@@ -66,9 +88,10 @@ pub(super) async fn knock(net: Arc<ElectionNet>) {
         initial.encode(net.settings.multi_address, &mut hello);
         net.knocking.store(true, Ordering::Release);
         let said = stream.write_all(&hello).await;
-        let _ = timeout(PATIENCE, stream.read(&mut [0])).await;
+        let _ = timeout(patience, stream.read(&mut [0])).await;
         // A translated address may have led back to this server.
         let elsewhere = net.knocking.swap(false, Ordering::AcqRel);
+        certain &= elsewhere;
         if elsewhere && said.is_ok() && net.is_bound() {
             tracing::warn!(
                 "Another server listens at {address}, the address of this server's own line {}: if this is not server {}, correct its myid",
@@ -77,6 +100,7 @@ pub(super) async fn knock(net: Arc<ElectionNet>) {
             );
         }
     }
+    certain
 }
 
 /// After a change of this server's own address: the old one is free when this begins.

@@ -55,10 +55,16 @@ pub(super) fn prepare(stream: &TcpStream, settings: &ElectionNetSettings) {
     if settings.keep_alive {
         let _ = SockRef::from(stream).set_keepalive(true);
     }
-    // A vote that was not received must not wait for a network that is gone, while another address of
-    // that server would answer (Java: `multiAddress.reachabilityCheckEnabled`).
+}
+
+/// A vote that was not received must not wait for a network that is gone, while another address of
+/// that server would answer. Java asks for an answer before it sends a vote; here the system watches for
+/// that of each vote.
+pub(super) fn limit(stream: &TcpStream, patience: Duration) {
     #[cfg(target_os = "linux")]
-    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(settings.connect_timeout));
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(patience));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, patience);
 }
 
 pub(super) struct Failed {

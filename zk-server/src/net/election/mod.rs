@@ -48,6 +48,18 @@ pub struct ElectionNetSettings {
     pub keep_alive: bool,
     /// `multiAddress.enabled`: all own addresses are told, which servers before 3.6 don't understand
     pub multi_address: bool,
+    /// `multiAddress.reachabilityCheckTimeoutMs`; `None`: no check
+    pub reachability: Option<Duration>,
+}
+
+impl ElectionNetSettings {
+    /// How long a message may stay without an answer of the other machine's network.
+    fn patience(&self, several_addresses: bool) -> Duration {
+        match self.reachability {
+            Some(limit) if several_addresses => limit.min(self.connect_timeout),
+            _ => self.connect_timeout,
+        }
+    }
 }
 
 /// What comes from other servers.
@@ -274,6 +286,9 @@ impl ElectionNet {
     /// Reads and writes until the connection ends, when it is kept at all.
     async fn run(self: &Arc<Self>, wire: Wire, slot: &Slot, stream: TcpStream, read: BytesMut) {
         if let Some(server) = slot.server() {
+            let several = |view: &View| view.server(server).is_some_and(|s| s.addresses.len() > 1);
+            let several = several(&self.lock().active);
+            dial::limit(&stream, self.settings.patience(several));
             let end = wire::run(self, server, slot, stream, read).await;
             tracing::debug!(
                 "Connection broken for id {server}, my id = {}: {end}",

@@ -37,11 +37,12 @@ fn refusal(word: &str, net: &Net) -> String {
     )
 }
 
-/// What Java says between two roles in an ensemble.
+/// What Java says between two roles in an ensemble, and on a leader that serves no clients.
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
 fn run(word: &str, arguments: &[u8], peer: SocketAddr, net: &Net) -> String {
-    let mode = net.core.with(|server| server.mode());
+    let serves = |mode: &Mode| *mode != Mode::Leading || net.config.ensemble.leader_serves;
+    let mode = net.core.with(|server| server.mode()).filter(serves);
     if mode.is_none() && !["envi", "gtmk", "isro", "ruok", "stmk"].contains(&word) {
         return NOT_SERVING.to_owned();
     }

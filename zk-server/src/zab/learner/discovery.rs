@@ -83,6 +83,7 @@ impl Learner {
 
     /// The leader may not listen yet: it learns of its election when this server does.
     pub(super) fn dial_failed(&mut self, reason: &str, now: Now, out: &mut Vec<Effect>) {
+        let leader = self.source();
         let Phase::Connecting {
             dials,
             give_up_us,
@@ -105,7 +106,7 @@ impl Learner {
             self.unreachable = reason.to_owned();
             if pause == whole {
                 out.push(Effect::Say(Event::LeaderUnreachable {
-                    leader: self.master,
+                    leader,
                     dials: *dials,
                     reason: reason.to_owned(),
                 }));

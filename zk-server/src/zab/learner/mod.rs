@@ -21,6 +21,7 @@ use crate::store::orders::DiskDone;
 use crate::tree::Database;
 use crate::units::Now;
 
+use super::event::Source;
 use super::io::Effect;
 use super::leader::LearnerStatus;
 use super::observer_master::ObserverMaster;
@@ -316,10 +317,17 @@ impl Learner {
         at.map_or(0, |at| at + 1)
     }
 
-    pub(super) fn master_name(&self) -> String {
+    fn source(&self) -> Source {
         match self.masters.is_empty() {
-            true => format!("leader {}", self.leader),
-            false => format!("observer master {}", self.master),
+            true => Source::Leader(self.leader),
+            false => Source::ObserverMaster(self.master),
+        }
+    }
+
+    fn master_name(&self) -> String {
+        match self.source() {
+            Source::Leader(id) => format!("leader {id}"),
+            Source::ObserverMaster(id) => format!("observer master {id}"),
         }
     }
 

@@ -24,7 +24,7 @@ use super::{Learner, Phase, Waiting, role_in};
 
 impl Learner {
     pub(super) fn begin_sync(&mut self, packet: &QuorumPacket, out: &mut Vec<Effect>) {
-        let (zxid, leader, ours) = (packet.zxid, self.master, self.applied);
+        let (zxid, leader, ours) = (packet.zxid, self.source(), self.applied);
         let say = |sync| {
             Effect::Say(Event::Receiving {
                 leader,

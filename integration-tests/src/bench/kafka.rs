@@ -90,7 +90,7 @@ pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
         rounds: plan.rounds,
         time: plan.time,
     };
-    rounds(&mut pair, &mut table)?;
+    rounds(plan, &mut pair, &mut table)?;
     super::resident(
         &mut table,
         "loaded",
@@ -101,44 +101,60 @@ pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
     Ok(table)
 }
 
-fn rounds(pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<()> {
+fn rounds(plan: &Plan, pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<()> {
     for (size, window, seconds) in [(1_000, 16, 8), (64_000, 4, 5)] {
         let time = Duration::from_secs(seconds);
         pair.warm_up(Kind::Writes, time, &|load, until| {
             load.produce(size, window, until)
         })?;
     }
-    pair.warm_up(Kind::Reads, Duration::from_secs(5), &|load, until| {
-        load.fetch(2, until)
-    })?;
     let mut produce = |name: &str, size, window| {
         pair.compare(name, Kind::Writes, &mut || Ok(0.0), &|load, until| {
             load.produce(size, window, until)
         })
     };
-    let c = produce("produce 64 KB, 4 in flight", 64_000, 4)?;
-    table.row(&c, "CPU s/GB", Target::Ratio(0.25), Round::cpu_s_per_gb);
-    table.latencies(&c, Target::None, Target::None);
+    let name = "produce 64 KB, 4 in flight";
+    if plan.wants(name) {
+        let c = produce(name, 64_000, 4)?;
+        table.row(&c, "CPU s/GB", Target::Ratio(0.25), Round::cpu_s_per_gb);
+        table.row(&c, "user CPU s/GB", Target::None, Round::user_s_per_gb);
+        table.latencies(&c, Target::None, Target::None);
+    }
     let per_request = Round::cpu_us_per_operation;
-    let c = produce("produce 1 KB, 16 in flight", 1_000, 16)?;
-    table.row(&c, "CPU us/request", Target::Ratio(0.125), per_request);
-    table.latencies(&c, Target::None, Target::None);
-    let c = produce("produce 1 KB, 1 in flight", 1_000, 1)?;
-    table.row(&c, "CPU us/request", Target::None, per_request);
-    table.latencies(&c, Target::Ratio(1.0), Target::None);
-    // Enough for every fetch to be a full megabyte.
-    produce("fill", 64_000, 4)?;
+    for (name, window, cpu, p50) in [
+        (
+            "produce 1 KB, 16 in flight",
+            16,
+            Target::Ratio(0.125),
+            Target::None,
+        ),
+        (
+            "produce 1 KB, 1 in flight",
+            1,
+            Target::None,
+            Target::Ratio(1.0),
+        ),
+    ] {
+        if plan.wants(name) {
+            let c = produce(name, 1_000, window)?;
+            table.row(&c, "CPU us/request", cpu, per_request);
+            table.latencies(&c, p50, Target::None);
+        }
+    }
     let name = "fetch 1 MB, 2 in flight";
-    let c = pair.compare(name, Kind::Reads, &mut || Ok(0.0), &|load, until| {
-        load.fetch(2, until)
-    })?;
-    table.row(&c, "CPU s/GB", Target::Ratio(0.8), Round::cpu_s_per_gb);
-    table.row(
-        &c,
-        "user CPU s/GB",
-        Target::Ratio(0.25),
-        Round::user_s_per_gb,
-    );
-    table.latencies(&c, Target::None, Target::None);
+    if plan.wants(name) {
+        // Enough for every fetch to be a full megabyte.
+        produce("fill", 64_000, 4)?;
+        pair.warm_up(Kind::Reads, Duration::from_secs(5), &|load, until| {
+            load.fetch(2, until)
+        })?;
+        let c = pair.compare(name, Kind::Reads, &mut || Ok(0.0), &|load, until| {
+            load.fetch(2, until)
+        })?;
+        let user = Round::user_s_per_gb;
+        table.row(&c, "CPU s/GB", Target::Ratio(0.8), Round::cpu_s_per_gb);
+        table.row(&c, "user CPU s/GB", Target::Ratio(0.25), user);
+        table.latencies(&c, Target::None, Target::None);
+    }
     Ok(())
 }

@@ -176,7 +176,7 @@ fn operations(
             let mut c = Comparison {
                 name: name(load, window),
                 pairs: Vec::new(),
-                floor_us: Vec::new(),
+                floor: Vec::new(),
             };
             if !plan.wants(&c.name) {
                 continue;
@@ -194,7 +194,7 @@ fn operations(
                     _ => Until::Count(each),
                 };
                 c.pairs.push((ours.run(op, window, until)?, java));
-                c.floor_us.push(floor);
+                c.floor.push(floor);
             }
             let cpu = Round::cpu_us_per_operation;
             table.row(&c, "CPU us/op, all servers", Target::Ratio(0.125), cpu);

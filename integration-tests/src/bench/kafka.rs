@@ -15,7 +15,7 @@ use anyhow::Result;
 
 use super::Plan;
 use super::kafka_load::KafkaLoad;
-use super::measure::{Kind, Measured, Pair};
+use super::measure::{KeepProbe, Kind, Measured, Pair};
 use super::round::Round;
 use super::side::{Side, answers_api_versions, free_addr};
 use super::table::{Table, Target};
@@ -90,7 +90,7 @@ pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
         rounds: plan.rounds,
         time: plan.time,
     };
-    rounds(plan, &mut pair, &mut table)?;
+    rounds(plan, dir, &mut pair, &mut table)?;
     super::resident(
         &mut table,
         "loaded",
@@ -101,22 +101,27 @@ pub fn run(plan: &Plan, dir: &Path) -> Result<Table> {
     Ok(table)
 }
 
-fn rounds(plan: &Plan, pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<()> {
+fn rounds(plan: &Plan, dir: &Path, pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<()> {
     for (size, window, seconds) in [(1_000, 16, 8), (64_000, 4, 5)] {
         let time = Duration::from_secs(seconds);
         pair.warm_up(Kind::Writes, time, &|load, until| {
             load.produce(size, window, until)
         })?;
     }
-    let mut produce = |name: &str, size, window| {
-        pair.compare(name, Kind::Writes, &mut || Ok(0.0), &|load, until| {
+    let mut produce = |name: &str, size, window, floor: &mut dyn FnMut() -> Result<f64>| {
+        pair.compare(name, Kind::Writes, floor, &|load, until| {
             load.produce(size, window, until)
         })
     };
+    let none = &mut || Ok(0.0);
     let name = "produce 64 KB, 4 in flight";
     if plan.wants(name) {
-        let c = produce(name, 64_000, 4)?;
+        let mut keep = KeepProbe::new(dir, 64_000)?;
+        let half = Duration::from_millis(500);
+        let c = produce(name, 64_000, 4, &mut || keep.cpu_s_per_gb(64_000, 4, half))?;
         table.row(&c, "CPU s/GB", Target::Ratio(0.25), Round::cpu_s_per_gb);
+        let figure = "CPU of a bare receive and write as a share of it";
+        table.share(&c, figure, Round::cpu_s_per_gb);
         table.row(&c, "user CPU s/GB", Target::None, Round::user_s_per_gb);
         table.latencies(&c, Target::None, Target::None);
     }
@@ -136,7 +141,7 @@ fn rounds(plan: &Plan, pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<
         ),
     ] {
         if plan.wants(name) {
-            let c = produce(name, 1_000, window)?;
+            let c = produce(name, 1_000, window, none)?;
             table.row(&c, "CPU us/request", cpu, per_request);
             table.latencies(&c, p50, Target::None);
         }
@@ -144,7 +149,7 @@ fn rounds(plan: &Plan, pair: &mut Pair<KafkaLoad>, table: &mut Table) -> Result<
     let name = "fetch 1 MB, 2 in flight";
     if plan.wants(name) {
         // Enough for every fetch to be a full megabyte.
-        produce("fill", 64_000, 4)?;
+        produce("fill", 64_000, 4, none)?;
         pair.warm_up(Kind::Reads, Duration::from_secs(5), &|load, until| {
             load.fetch(2, until)
         })?;

@@ -15,9 +15,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 
 use super::process;
 use super::round::{Round, Until, pipelined};
@@ -91,12 +94,12 @@ impl<L> Pair<L> {
         let mut comparison = Comparison {
             name: name.to_owned(),
             pairs: Vec::new(),
-            floor_us: Vec::new(),
+            floor: Vec::new(),
         };
         for _ in 0..self.rounds {
             let floor = before()?;
             let (ours, java) = self.pair(kind, self.time, run)?;
-            comparison.floor_us.push(floor.midpoint(before()?));
+            comparison.floor.push(floor.midpoint(before()?));
             comparison.pairs.push((ours, java));
         }
         Ok(comparison)
@@ -163,6 +166,72 @@ impl EchoProbe {
         let stream = &mut self.stream;
         let round = pipelined(stream, 1, Until::Time(time), request, |_| Ok(0))?;
         Ok(round.percentile(0.99))
+    }
+}
+
+/// A server that does nothing but keep what it gets: what a byte that is received and written costs
+/// the kernel.
+#[derive(Debug)]
+pub struct KeepProbe {
+    stream: TcpStream,
+    /// CPU time of the probe's thread so far, in nanoseconds
+    cpu: Arc<AtomicU64>,
+}
+
+impl KeepProbe {
+    /// Files as large as the segments of the broker's topic; the one before is deleted.
+    const FILE: u64 = 128 << 20;
+
+    /// Keeps frames of `size` bytes in `dir`.
+    pub fn new(dir: &Path, size: usize) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let (peer, _) = listener.accept()?;
+        for stream in [&stream, &peer] {
+            stream.set_nodelay(true)?;
+        }
+        let cpu = Arc::new(AtomicU64::new(0));
+        let (path, spent) = (dir.join("keep.probe"), cpu.clone());
+        // It ends with its connection.
+        std::thread::spawn(move || Self::keep(peer, &path, size, &spent));
+        Ok(Self { stream, cpu })
+    }
+
+    fn keep(mut peer: TcpStream, path: &Path, size: usize, cpu: &AtomicU64) -> Result<()> {
+        let mut frame = vec![0; 4 + size];
+        let mut file = File::create(path)?;
+        let mut written = 0;
+        while peer.read_exact(&mut frame).is_ok() {
+            file.write_all(&frame)?;
+            written += frame.len() as u64;
+            if written >= Self::FILE {
+                fs::remove_file(path)?;
+                file = File::create(path)?;
+                written = 0;
+            }
+            let spent: Duration = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into();
+            cpu.store(spent.as_nanos() as u64, Ordering::Relaxed);
+            peer.write_all(&[0, 0, 0, 1, 0])?;
+        }
+        Ok(())
+    }
+
+    /// CPU seconds for a GB, `window` frames in flight.
+    pub fn cpu_s_per_gb(&mut self, size: usize, window: usize, time: Duration) -> Result<f64> {
+        let mut frame = (size as u32).to_be_bytes().to_vec();
+        frame.resize(4 + size, b'x');
+        let spent = |cpu: &AtomicU64| Duration::from_nanos(cpu.load(Ordering::Relaxed));
+        let before = spent(&self.cpu);
+        let mut round = pipelined(
+            &mut self.stream,
+            window,
+            Until::Time(time),
+            |out| out.extend_from_slice(&frame),
+            |_| Ok(frame.len() as u64),
+        )?;
+        round.cpu = spent(&self.cpu) - before;
+        Ok(round.cpu_s_per_gb())
     }
 }
 

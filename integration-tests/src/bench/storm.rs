@@ -40,7 +40,7 @@ pub fn run(plan: &Plan, ours: &Ensemble, java: &Ensemble, table: &mut Table) -> 
     let c = Comparison {
         name: load.clone(),
         pairs: ours.rounds.into_iter().zip(java.rounds).collect(),
-        floor_us: vec![0.0; rounds],
+        floor: vec![0.0; rounds],
     };
     table.row(&c, "ms until all are told", Target::None, |round| {
         round.elapsed.as_secs_f64() * 1e3

@@ -9,9 +9,9 @@ use super::round::Round;
 pub struct Comparison {
     pub name: String,
     pub pairs: Vec<(Round, Round)>,
-    /// around each pair, the p99 of what no server can be faster than (the disk's own `fdatasync`, an
-    /// echo); 0 where it was not measured
-    pub floor_us: Vec<f64>,
+    /// around each pair, what no server can do without: the p99 in microseconds of an `fdatasync` or an
+    /// echo, the CPU time of a bare copy to a file in s/GB; 0 where it was not measured
+    pub floor: Vec<f64>,
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -25,7 +25,7 @@ impl Comparison {
         let values: Vec<(f64, f64)> = self
             .pairs
             .iter()
-            .zip(&self.floor_us)
+            .zip(&self.floor)
             .map(|((ours, java), &floor)| (figure(ours, floor), figure(java, floor)))
             .collect();
         (
@@ -95,7 +95,12 @@ impl Table {
 
     /// How much of the p99 is what no server can do without.
     pub fn floor_share(&mut self, c: &Comparison, figure: &str) {
-        let share = |round: &Round, floor: f64| (floor / round.percentile(0.99)).min(1.0);
+        self.share(c, figure, |round| round.percentile(0.99));
+    }
+
+    /// How much of a figure is what no server can do without.
+    pub fn share(&mut self, c: &Comparison, figure: &str, of: impl Fn(&Round) -> f64) {
+        let share = |round: &Round, floor: f64| (floor / of(round)).min(1.0);
         self.medians(c, figure, Target::None, share);
     }
 

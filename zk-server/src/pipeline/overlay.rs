@@ -195,14 +195,44 @@ impl Overlay {
         }
     }
 
-    /// Nodes that will be there with this owner, and nodes that will be gone.
+    /// Nodes that are on their way, and whether they will be there with this owner. One that another
+    /// session's takes the place of is not.
     pub(crate) fn owned_by(&self, session: i64) -> impl Iterator<Item = (&str, bool)> {
-        self.changes
-            .iter()
-            .filter_map(move |Entry { path, change, .. }| match &change.record {
-                None => Some((&**path, false)),
-                Some(record) if record.stat.ephemeral_owner == session => Some((&**path, true)),
-                Some(_) => None,
-            })
+        let owned = move |record: &Record| record.stat.ephemeral_owner == session;
+        self.changes.iter().map(move |Entry { path, change, .. }| {
+            let own = change.record.as_ref().is_some_and(owned);
+            (&**path, own)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::EphemeralTypes;
+
+    /// A lock that was deleted and taken by another session is not the first one's to give up, though
+    /// it still is in the tree.
+    #[test]
+    fn what_another_session_has_made_anew_is_its_own() {
+        let tree = DataTree::new(EphemeralTypes::default(), true);
+        let mut overlay = Overlay::default();
+        let root = overlay.record(&tree, "/").unwrap();
+        let lock = |owner| {
+            let mut lock = root.clone();
+            lock.stat.ephemeral_owner = owner;
+            lock
+        };
+        let owned = |overlay: &Overlay, session| -> Vec<(String, bool)> {
+            let all = overlay.owned_by(session);
+            all.map(|(path, own)| (path.to_owned(), own)).collect()
+        };
+        overlay.put(&tree, "/lock", 1, lock(7));
+        assert_eq!(owned(&overlay, 7), [("/lock".to_owned(), true)]);
+        overlay.remove(&tree, "/lock", 2, &lock(7));
+        assert_eq!(owned(&overlay, 7), [("/lock".to_owned(), false)]);
+        overlay.put(&tree, "/lock", 3, lock(8));
+        assert_eq!(owned(&overlay, 7), [("/lock".to_owned(), false)]);
+        assert_eq!(owned(&overlay, 8), [("/lock".to_owned(), true)]);
     }
 }

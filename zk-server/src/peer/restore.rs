@@ -83,13 +83,14 @@ impl Peer {
             return;
         }
         let (ours, last) = (self.last_appended, self.last_in_epoch());
+        let links = std::mem::take(&mut self.links);
         self.retire("a snapshot is restored".to_owned(), out);
         // One transaction that nobody else has, and that changes nothing: among equals this server is
         // elected. And no log but this one has the end of this history, so that a leader that has got the
         // snapshot already, one of Java's too, never takes this server for one that lacks only what came later.
         if let (Some(zxid), Role::Retiring(retiring)) = (last, &mut self.role) {
             let record = nothing(zxid, self.now.wall_ms);
-            retiring.logs(zxid, record.clone());
+            retiring.logs_alone(zxid, record.clone(), links);
             self.order(DiskOrder::Append { zxid, record }, out);
         }
         self.order(DiskOrder::Flush, out);

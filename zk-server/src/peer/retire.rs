@@ -4,12 +4,14 @@
 //! Transactions that were logged and not committed stay in the log and count in the next election, so
 //! they are applied here: **memory is what a restart would read** (ZOOKEEPER-2845, 5094).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::config;
 use crate::mutants::{self, Mutant};
 use crate::store::orders::{DiskDone, DiskOrder};
-use crate::units::Zxid;
+use crate::units::{LinkId, Zxid};
 
 use super::events::PeerEvent;
 use super::io::PeerOutput;
@@ -21,12 +23,16 @@ pub(super) struct Retiring {
     unapplied: Vec<(Zxid, Bytes)>,
     /// the database is not what the files hold: it is read back
     reload: bool,
+    /// connections that are closed when the next election begins
+    links: BTreeSet<LinkId>,
 }
 
 impl Retiring {
-    /// Something more that is on its way to the log.
-    pub(super) fn logs(&mut self, zxid: Zxid, record: Bytes) {
+    /// Something more that is on its way to the log. Learners look for a leader when their connections
+    /// are closed: not before this server does, which they would take for one that leads.
+    pub(super) fn logs_alone(&mut self, zxid: Zxid, record: Bytes, links: BTreeSet<LinkId>) {
         self.unapplied.push((zxid, record));
+        self.links = links;
     }
 }
 
@@ -73,6 +79,7 @@ impl Peer {
         self.role = Role::Retiring(Retiring {
             unapplied,
             reload: false,
+            links: BTreeSet::new(),
         });
     }
 
@@ -108,6 +115,9 @@ impl Peer {
                 self.look(out);
             }
             DiskDone::Flushed if !retiring.reload && self.flushes == 0 => {
+                for link in std::mem::take(&mut retiring.links) {
+                    out.push(PeerOutput::Close { link });
+                }
                 let mut unapplied = std::mem::take(&mut retiring.unapplied);
                 if mutants::is(Mutant::ForgetUnapplied) {
                     unapplied.clear();
@@ -141,6 +151,7 @@ impl Peer {
         self.role = Role::Retiring(Retiring {
             unapplied: Vec::new(),
             reload: true,
+            links: BTreeSet::new(),
         });
     }
 

@@ -131,6 +131,7 @@ fn report_peer(event: &PeerEvent, ensemble: Option<&Ensemble>) {
 fn dropped(replaced: Replaced) -> String {
     let Replaced { taken, ours, .. } = replaced;
     match taken.0 {
+        _ if ours.0 <= 0 => "There was nothing before it".to_owned(),
         0 => format!(
             "This server's transactions up to 0x{:x} are dropped but for those that the snapshot, which \
              does not tell its zxid, has",

@@ -49,16 +49,27 @@ impl BrokerConfig {
     /// Starts our broker, and waits for nothing.
     #[track_caller]
     pub fn spawn(&self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    fn spawn_with(&self, env: &[(&str, &Path)]) -> Process {
         let mut command = Command::new(binary("broker"));
         let file = self.dir.join("server.properties");
         command.arg(file).env_remove("LOG_DIR");
+        command.envs(env.iter().copied());
         Process::spawn("broker", command, &self.dir.join("kafkaServer.out"))
     }
 
     /// Starts our broker and waits until it serves.
     #[track_caller]
     pub fn start(&self) -> Process {
-        let mut process = self.spawn();
+        self.start_with(&[])
+    }
+
+    /// The same with variables in its environment.
+    #[track_caller]
+    pub fn start_with(&self, env: &[(&str, &Path)]) -> Process {
+        let mut process = self.spawn_with(env);
         wait_until("our broker to serve", || {
             process.assert_running();
             broker_count(self.addr()).is_some_and(|n| n > 0)

@@ -152,6 +152,34 @@ fn configurations_that_cannot_serve_name_file_line_and_remedy() {
 }
 
 #[test]
+fn a_logging_yaml_that_cannot_be_used_is_named_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = dir.path().join("logging.yaml");
+    let refused = |text: &[u8]| {
+        std::fs::write(&yaml, text).unwrap();
+        refusal(command(dir.path(), "127.0.0.1:1", &[]))
+    };
+    let name = yaml.display();
+    let why = refused(b"level: info\nlevels:\n  broker::net: loud\n");
+    let wanted = format!("{name}, line 3: levels.broker::net: loud is not a level");
+    assert!(why.starts_with(&wanted), "{why}");
+    let why = refused(b"level: info\ncolour: red\n");
+    assert!(why.starts_with(&format!("{name}, line 2: colour")), "{why}");
+    let why = refused(b"level: info\n\xff\xfe\n");
+    assert!(
+        why.starts_with(&format!("{name}, line 2: not UTF-8")),
+        "{why}"
+    );
+    std::fs::remove_file(&yaml).unwrap();
+    std::fs::create_dir(&yaml).unwrap();
+    let why = refusal(command(dir.path(), "127.0.0.1:1", &[]));
+    assert!(
+        why.starts_with(&format!("{name} cannot be read: ")),
+        "{why}"
+    );
+}
+
+#[test]
 fn a_taken_port_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

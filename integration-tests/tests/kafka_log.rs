@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use broker::log::{Isolation, LoadOptions, Log, LogConfig};
+use broker::log::{Disk, Isolation, LoadOptions, Log, LogConfig};
 use bytes::Bytes;
 use integration_tests::java_or_skip;
 use proto::records::{
@@ -110,7 +110,7 @@ fn bytes_of(log: &mut Log) -> Vec<u8> {
     let mut next = log.log_start();
     loop {
         let plan = log
-            .read(next, 1 << 20, Isolation::HighWatermark, true)
+            .read(next, 1 << 20, Isolation::HighWatermark, true, Disk::Wait)
             .unwrap();
         let Some(file) = plan.file else { return all };
         let mut bytes = vec![0; plan.len];
@@ -156,7 +156,9 @@ fn what_java_wrote_is_read_record_for_record() {
             let rows = rows_of(&bytes_of(&mut log));
             if name == "g-txn-0" {
                 assert_eq!((rows.len(), log.log_end()), (12, 16), "{version}");
-                let plan = log.read(4, 1 << 20, Isolation::TxnCommitted, true).unwrap();
+                let plan = log
+                    .read(4, 1 << 20, Isolation::TxnCommitted, true, Disk::Wait)
+                    .unwrap();
                 let aborted: Vec<_> = plan
                     .aborted
                     .unwrap()
@@ -169,7 +171,7 @@ fn what_java_wrote_is_read_record_for_record() {
                 let mut scratch = Vec::new();
                 if !name.contains("0.9.0") {
                     let at = log
-                        .offset_for_timestamp(1_700_000_000_295, &mut scratch)
+                        .offset_for_timestamp(1_700_000_000_295, &mut scratch, Disk::Wait)
                         .unwrap();
                     assert_eq!(at.unwrap().offset, 30, "{version} {name}");
                 }

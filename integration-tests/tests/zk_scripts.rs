@@ -416,7 +416,7 @@ fn logs_follow_logging_yaml() {
     let refused = at.run("zkServer.sh start");
     assert_eq!(refused.status.code(), Some(1));
     let why = format!(
-        "{}: level: loud is not a level",
+        "{}, line 1: level: loud is not a level",
         at.path("zookeeper/conf/logging.yaml").display()
     );
     assert!(

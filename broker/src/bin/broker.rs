@@ -57,12 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 /// `server.log` in LOG_DIR where that is set, levels from `logging.yaml` beside server.properties.
 fn set_up_logging(file: &Path) -> anyhow::Result<()> {
     let yaml = file.with_file_name("logging.yaml");
-    let levels = match std::fs::read_to_string(&yaml) {
-        Ok(text) => {
-            LogConfig::from_yaml(&text).map_err(|e| anyhow::anyhow!("{}: {e}", yaml.display()))?
-        }
-        Err(_) => LogConfig::default(),
-    };
+    let levels = LogConfig::read(&yaml).map_err(anyhow::Error::msg)?;
     let log = std::env::var_os("LOG_DIR").map(|dir| PathBuf::from(dir).join("server.log"));
     if let Some(dir) = log.as_deref().and_then(Path::parent) {
         std::fs::create_dir_all(dir)?;

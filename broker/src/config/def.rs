@@ -224,6 +224,30 @@ impl Key {
     /// Reads a value, or says in a few words what is wrong with it (as ConfigDef.parseType and
     /// the validators do).
     pub fn parse(&self, text: &str) -> Result<Value, String> {
+        let value = self.read(text)?;
+        self.validate(&value)?;
+        Ok(value)
+    }
+
+    /// Java's sentence about a value that is wrong: it shows the text where that cannot be read, else
+    /// what was read.
+    pub fn refusal(&self, text: &str) -> Option<String> {
+        let problem = self.parse(text).err()?;
+        let shown = match self.read(text) {
+            Ok(Value::List(items)) => items
+                .into_iter()
+                .find(|item| self.validate(&Value::List(vec![item.clone()])).is_err())
+                .unwrap_or_default(),
+            Ok(value) => value.to_string(),
+            Err(_) => text.to_owned(),
+        };
+        let name = self.name;
+        Some(format!(
+            "Invalid value {shown} for configuration {name}: {problem}"
+        ))
+    }
+
+    fn read(&self, text: &str) -> Result<Value, String> {
         let text = text.trim();
         let number = |min: i64, max: i64, name: &str| {
             text.parse::<i64>()
@@ -247,7 +271,6 @@ impl Key {
             Kind::List if text.is_empty() => Value::List(Vec::new()),
             Kind::List => Value::List(text.split(',').map(|part| part.trim().to_owned()).collect()),
         };
-        self.validate(&value)?;
         Ok(value)
     }
 
@@ -273,8 +296,11 @@ impl Key {
                 at_least(*n, min).and(at_most(*n, max))
             }
             (Valid::AtLeastOneOrMinusOne, Value::Number(n)) if *n != -1 => at_least(*n, 1),
-            (Valid::Ratio(min, max), Value::Double(value)) if !(min..=max).contains(value) => {
-                Err(format!("Value must be between {min} and {max}"))
+            (Valid::Ratio(min, _), Value::Double(value)) if *value < min => {
+                Err(format!("Value must be at least {min}"))
+            }
+            (Valid::Ratio(_, max), Value::Double(value)) if *value > max || value.is_nan() => {
+                Err(format!("Value must be no more than {max}"))
             }
             (Valid::OneOf(words), Value::Text(text)) => one_of(words, text, false),
             (Valid::OneOfIgnoreCase(words), Value::Text(text)) => one_of(words, text, true),

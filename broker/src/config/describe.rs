@@ -84,9 +84,9 @@ fn describe_topic_key(
     }
 }
 
-/// Everything in force for a broker, the internal keys left out, unknown ones included.
+/// Everything in force for a broker: internal keys only where they are set, unknown ones included.
 pub fn describe_broker(settings: &Settings) -> Vec<Described> {
-    let known = keys::broker_keys().filter(|key| !key.internal);
+    let known = keys::broker_keys().filter(|key| !key.internal || settings.is_set(key.name));
     let mut described: Vec<_> = known.map(|key| describe_key(settings, key)).collect();
     for name in settings.names() {
         if keys::broker_key(name).is_none() {
@@ -141,18 +141,30 @@ fn describe_key(settings: &Settings, key: &Key) -> Described {
 
 /// A key that no version knows: Java cannot tell whether it is secret, so it hides the value.
 fn describe_unknown(settings: &Settings, name: &str) -> Described {
-    let source = settings
-        .text(name)
-        .map_or(Source::Default, |(_, source)| source);
+    let layers = [
+        Source::DynamicBroker,
+        Source::DynamicDefault,
+        Source::Static,
+    ];
+    let set = layers
+        .into_iter()
+        .filter(|source| settings.text_in(*source, name).is_some());
+    let synonyms: Vec<Synonym> = set
+        .map(|source| Synonym {
+            name: name.into(),
+            value: None,
+            source: source.wire(),
+        })
+        .collect();
     Described {
         name: name.into(),
         value: None,
-        source: source.wire(),
+        source: source_of(&synonyms),
         is_sensitive: true,
         read_only: true,
         kind: 0,
         documentation: "",
-        synonyms: Vec::new(),
+        synonyms,
     }
 }
 

@@ -17,4 +17,4 @@ pub use broker::KafkaConfig;
 pub use listeners::{EndPoint, SecurityProtocol};
 pub(crate) use listeners::{default_protocol_map, parse_end_point};
 pub use settings::{ConfigError, Settings, Source};
-pub use topic::{TopicConfig, TopicOverrides};
+pub use topic::{TopicConfig, TopicOverrides, TopicRefusal};

@@ -10,6 +10,17 @@ use super::settings::{ConfigError, Settings};
 /// A topic's own configuration as /config/topics has it.
 pub type TopicOverrides = BTreeMap<String, String>;
 
+/// Why values cannot be set on a topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicRefusal {
+    /// names or values that do not go together (Java: InvalidConfigurationException)
+    #[error("{0}")]
+    Whole(String),
+    /// one value is wrong (Java: ConfigException)
+    #[error("{0}")]
+    Value(String),
+}
+
 /// The values of one topic in use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicConfig {
@@ -208,15 +219,14 @@ impl TopicConfig {
 
     /// Why these overrides cannot be set on a topic (LogConfig.validate): unknown names, bad
     /// values, contradictions.
-    pub fn validate(overrides: &TopicOverrides) -> Result<(), String> {
+    pub fn validate(overrides: &TopicOverrides) -> Result<(), TopicRefusal> {
         for (name, text) in overrides {
             let Some(topic) = keys::topic_key(name) else {
-                return Err(format!("Unknown topic config name: {name}"));
+                let why = format!("Unknown topic config name: {name}");
+                return Err(TopicRefusal::Whole(why));
             };
-            if let Err(problem) = topic.key.parse(text) {
-                return Err(format!(
-                    "Invalid value {text} for configuration {name}: {problem}"
-                ));
+            if let Some(why) = topic.key.refusal(text) {
+                return Err(TopicRefusal::Value(why));
             }
         }
         let lag = |name: &str| {
@@ -227,18 +237,18 @@ impl TopicConfig {
         if let (Some(min), Some(max)) = (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"))
         {
             if min > max {
-                return Err(format!(
+                return Err(TopicRefusal::Whole(format!(
                     "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
-                ));
+                )));
             }
         }
         if overrides
             .get("remote.storage.enable")
             .is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))
         {
-            return Err("Tiered Storage functionality is disabled in the broker. \
-                        Topic cannot be configured with remote log storage."
-                .into());
+            let why = "Tiered Storage functionality is disabled in the broker. \
+                       Topic cannot be configured with remote log storage.";
+            return Err(TopicRefusal::Value(why.into()));
         }
         Ok(())
     }
@@ -283,9 +293,10 @@ mod tests {
     #[test]
     fn names_what_is_wrong_with_overrides() {
         let check = |k: &str, v: &str| TopicConfig::validate(&[(k.into(), v.into())].into());
-        assert_eq!(check("x", "1").unwrap_err(), "Unknown topic config name: x");
+        let why = |k: &str, v: &str| check(k, v).unwrap_err().to_string();
+        assert_eq!(why("x", "1"), "Unknown topic config name: x");
         assert_eq!(
-            check("segment.ms", "0").unwrap_err(),
+            why("segment.ms", "0"),
             "Invalid value 0 for configuration segment.ms: Value must be at least 1"
         );
         assert!(check("cleanup.policy", "compact,delete").is_ok());

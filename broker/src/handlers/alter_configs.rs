@@ -2,39 +2,95 @@
 //! /config, and in force when the notification comes round. Mirrors ZkAdminManager.alterConfigs
 //! and incrementalAlterConfigs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proto::kafka::messages::{alter_configs as whole, incremental_alter_configs as steps};
 use proto::kafka::{ErrorCode, Str};
 
-use super::describe_configs::{BROKER, TOPIC, check_broker};
+use super::describe_configs::{BROKER, TOPIC};
 use super::topics::{self, Refused};
 use super::{Call, Handled};
-use crate::config::def::{Kind, Standing, Update};
-use crate::config::{KafkaConfig, TopicConfig, keys};
+use crate::config::def::{Key, Kind, Standing, Update, Value};
+use crate::config::{KafkaConfig, Settings, TopicConfig, TopicRefusal, keys};
 use crate::zk::paths::DEFAULT_ENTITY;
 
 type Configs = BTreeMap<String, String>;
 
+/// What is to become of one resource.
+struct Change<'a> {
+    kind: i8,
+    name: &'a str,
+    steps: Vec<Step<'a>>,
+    /// the steps are all that is to be left
+    replaces: bool,
+    validate_only: bool,
+}
+
+struct Step<'a> {
+    name: &'a str,
+    operation: Operation,
+    value: Option<&'a str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Set,
+    Delete,
+    Append,
+    Subtract,
+    Unknown(i8),
+}
+
+impl Operation {
+    fn of(number: i8) -> Self {
+        match number {
+            0 => Self::Set,
+            1 => Self::Delete,
+            2 => Self::Append,
+            3 => Self::Subtract,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
 pub(super) fn handle(call: Call, request: whole::AlterConfigsRequest) -> Handled {
     Handled::later(async move {
-        let mut responses = Vec::new();
-        for resource in &request.resources {
-            let done = replace(&call, resource, request.validate_only).await;
+        let resources = request.resources.iter();
+        let changes = resources.map(|resource| whole_change(resource, request.validate_only));
+        let done = alter_all(&call, changes.collect()).await;
+        let mut response = whole::AlterConfigsResponse::default();
+        for (resource, done) in request.resources.iter().zip(done) {
             let (error_code, error_message) = told(done);
-            responses.push(whole::AlterConfigsResourceResponse {
-                error_code,
-                error_message,
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name.clone(),
-                ..Default::default()
-            });
+            response
+                .responses
+                .push(whole::AlterConfigsResourceResponse {
+                    error_code,
+                    error_message,
+                    resource_type: resource.resource_type,
+                    resource_name: resource.resource_name.clone(),
+                    ..Default::default()
+                });
         }
-        call.answer(&whole::AlterConfigsResponse {
-            responses,
-            ..Default::default()
-        })
+        call.answer(&response)
     })
+}
+
+fn whole_change(resource: &whole::AlterConfigsResource, validate_only: bool) -> Change<'_> {
+    let mut steps = Vec::with_capacity(resource.configs.len());
+    for config in &resource.configs {
+        steps.push(Step {
+            name: &config.name,
+            operation: Operation::Set,
+            value: config.value.as_deref(),
+        });
+    }
+    Change {
+        kind: resource.resource_type,
+        name: &resource.resource_name,
+        steps,
+        replaces: true,
+        validate_only,
+    }
 }
 
 pub(super) fn handle_incremental(
@@ -42,23 +98,42 @@ pub(super) fn handle_incremental(
     request: steps::IncrementalAlterConfigsRequest,
 ) -> Handled {
     Handled::later(async move {
-        let mut responses = Vec::new();
-        for resource in &request.resources {
-            let done = change(&call, resource, request.validate_only).await;
+        let resources = request.resources.iter();
+        let changes = resources.map(|resource| step_change(resource, request.validate_only));
+        let done = alter_all(&call, changes.collect()).await;
+        let mut response = steps::IncrementalAlterConfigsResponse::default();
+        for (resource, done) in request.resources.iter().zip(done) {
             let (error_code, error_message) = told(done);
-            responses.push(steps::AlterConfigsResourceResponse {
-                error_code,
-                error_message,
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name.clone(),
-                ..Default::default()
-            });
+            response
+                .responses
+                .push(steps::AlterConfigsResourceResponse {
+                    error_code,
+                    error_message,
+                    resource_type: resource.resource_type,
+                    resource_name: resource.resource_name.clone(),
+                    ..Default::default()
+                });
         }
-        call.answer(&steps::IncrementalAlterConfigsResponse {
-            responses,
-            ..Default::default()
-        })
+        call.answer(&response)
     })
+}
+
+fn step_change(resource: &steps::AlterConfigsResource, validate_only: bool) -> Change<'_> {
+    let mut steps = Vec::with_capacity(resource.configs.len());
+    for config in &resource.configs {
+        steps.push(Step {
+            name: &config.name,
+            operation: Operation::of(config.config_operation),
+            value: config.value.as_deref(),
+        });
+    }
+    Change {
+        kind: resource.resource_type,
+        name: &resource.resource_name,
+        steps,
+        replaces: false,
+        validate_only,
+    }
 }
 
 fn told(done: Result<(), Refused>) -> (ErrorCode, Option<Str>) {
@@ -68,193 +143,227 @@ fn told(done: Result<(), Refused>) -> (ErrorCode, Option<Str>) {
     }
 }
 
-async fn replace(
-    call: &Call,
-    resource: &whole::AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), Refused> {
-    let mut configs = Configs::new();
-    for config in &resource.configs {
-        let Some(value) = &config.value else {
-            let why = format!("Null value not supported for : {}", &*config.name);
-            return Err((ErrorCode::INVALID_REQUEST, why));
-        };
-        if configs
-            .insert(config.name.to_string(), value.to_string())
-            .is_some()
-        {
-            return Err((
-                ErrorCode::INVALID_REQUEST,
-                "Error due to duplicate config keys".to_owned(),
-            ));
-        }
-    }
-    let entity = entity(call, resource.resource_type, &resource.resource_name)?;
-    store(call, &entity, configs, validate_only).await
+fn invalid(why: impl Into<String>) -> Refused {
+    (ErrorCode::INVALID_REQUEST, why.into())
 }
 
-async fn change(
-    call: &Call,
-    resource: &steps::AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), Refused> {
-    let entity = entity(call, resource.resource_type, &resource.resource_name)?;
-    let mut configs = call
-        .broker
-        .zk
-        .read_config(&entity)
-        .await
-        .map_err(|e| topics::zk_failed(&e))?;
-    let mut seen = std::collections::HashSet::new();
-    for step in &resource.configs {
-        if !seen.insert(&step.name) {
-            return Err((
-                ErrorCode::INVALID_REQUEST,
-                "Error due to duplicate config keys".to_owned(),
-            ));
-        }
-        apply(call, &entity, &mut configs, step)?;
+/// Each resource by itself; those that are named twice are refused.
+async fn alter_all(call: &Call, changes: Vec<Change<'_>>) -> Vec<Result<(), Refused>> {
+    let mut count: HashMap<(i8, &str), usize> = HashMap::new();
+    for change in &changes {
+        *count.entry((change.kind, change.name)).or_default() += 1;
     }
-    store(call, &entity, configs, validate_only).await
+    let mut done = Vec::with_capacity(changes.len());
+    for change in &changes {
+        done.push(match count.get(&(change.kind, change.name)) {
+            Some(1) => alter(call, change).await,
+            _ => Err(invalid("Each resource must appear at most once.")),
+        });
+    }
+    done
 }
 
-/// One step: set, delete, append to or subtract from a list.
-fn apply(
-    call: &Call,
-    entity: &str,
-    configs: &mut Configs,
-    step: &steps::AlterableConfig,
-) -> Result<(), Refused> {
-    const SET: i8 = 0;
-    const DELETE: i8 = 1;
-    const APPEND: i8 = 2;
-    const SUBTRACT: i8 = 3;
-    let name = step.name.to_string();
-    if step.config_operation == DELETE {
-        configs.remove(&name);
+async fn alter(call: &Call, change: &Change<'_>) -> Result<(), Refused> {
+    let mut names = HashSet::new();
+    if !change.steps.iter().all(|step| names.insert(step.name)) {
+        return Err(invalid("Error due to duplicate config keys"));
+    }
+    let needs = |step: &&Step| step.operation != Operation::Delete && step.value.is_none();
+    let null: Vec<&str> = change.steps.iter().filter(needs).map(|s| s.name).collect();
+    if !null.is_empty() {
+        let why = format!("Null value not supported for : {}", null.join(", "));
+        return Err(invalid(why));
+    }
+    let (entity, configs) = match change.kind {
+        TOPIC => topic(call, change).await?,
+        BROKER => broker(call, change).await?,
+        other => return Err(invalid(format!("Unknown resource type {other}"))),
+    };
+    if change.validate_only {
         return Ok(());
     }
-    let Some(value) = &step.value else {
-        return Err((
-            ErrorCode::INVALID_REQUEST,
-            format!("Null value not supported for : {name}"),
-        ));
+    let set = call.broker.zk.set_config(&entity, &configs).await;
+    set.map_err(|e| topics::zk_failed(&e))
+}
+
+/// Where below /config it belongs, and what is to stand there.
+async fn topic(call: &Call, change: &Change<'_>) -> Result<(String, Configs), Refused> {
+    if change.name.is_empty() {
+        return Err(invalid("Default topic resources are not allowed."));
+    }
+    let known = call.broker.metadata.load().topic(change.name).is_some();
+    let entity = format!("topics/{}", change.name);
+    let mut configs = Configs::new();
+    if known && !change.replaces {
+        configs = stored(call, &entity).await?;
+    }
+    let key = |name: &str| keys::topic_key(name).map(|topic| &topic.key);
+    apply(&change.steps, &mut configs, key)?;
+    if !known {
+        let why = format!("The topic '{}' does not exist.", change.name);
+        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why));
+    }
+    TopicConfig::validate(&configs).map_err(|refusal| {
+        let why = match refusal {
+            TopicRefusal::Whole(why) => why,
+            TopicRefusal::Value(why) => format!(
+                "Invalid config value for resource ConfigResource(type=TOPIC, name='{}'): {why}",
+                change.name
+            ),
+        };
+        (ErrorCode::INVALID_CONFIG, why)
+    })?;
+    Ok((entity, configs))
+}
+
+async fn broker(call: &Call, change: &Change<'_>) -> Result<(String, Configs), Refused> {
+    let entity = match change.name {
+        "" => DEFAULT_ENTITY,
+        name => {
+            check_node(call, name)?;
+            name
+        }
     };
-    match step.config_operation {
-        SET => {
-            configs.insert(name, value.to_string());
-        }
-        APPEND | SUBTRACT => {
-            let topic = keys::topic_key(&name).filter(|_| entity.starts_with("topics/"));
-            let key = topic
-                .map(|topic| &topic.key)
-                .or_else(|| keys::broker_key(&name));
-            if key.is_none_or(|key| key.kind != Kind::List) {
-                let why = format!("Config value append is not allowed for config key: {name}");
-                return Err((ErrorCode::INVALID_CONFIG, why));
+    let entity = format!("brokers/{entity}");
+    let mut configs = Configs::new();
+    if !change.replaces {
+        configs = stored(call, &entity).await?;
+    }
+    apply(&change.steps, &mut configs, keys::broker_key)?;
+    check_dynamic(call, change.name.is_empty(), &configs)?;
+    Ok((entity, configs))
+}
+
+async fn stored(call: &Call, entity: &str) -> Result<Configs, Refused> {
+    let read = call.broker.zk.read_config(entity).await;
+    read.map_err(|e| topics::zk_failed(&e))
+}
+
+/// Only a broker itself knows what it can change.
+fn check_node(call: &Call, name: &str) -> Result<(), Refused> {
+    match name.parse::<i32>() {
+        Ok(id) if id == call.broker.id => Ok(()),
+        Ok(_) => Err(invalid(format!(
+            "Unexpected broker id, expected {}, but received {name}",
+            call.broker.id
+        ))),
+        Err(_) => Err(invalid(format!(
+            "Node id must be an integer, but it is: {name}"
+        ))),
+    }
+}
+
+fn apply(
+    steps: &[Step],
+    configs: &mut Configs,
+    key: impl Fn(&str) -> Option<&'static Key>,
+) -> Result<(), Refused> {
+    for step in steps {
+        let value = step.value.unwrap_or_default();
+        match step.operation {
+            Operation::Set => {
+                configs.insert(step.name.to_owned(), value.to_owned());
             }
-            let inherited = || match topic {
-                Some(_) => inherited_list(call, &name),
-                None => call
-                    .broker
-                    .config()
-                    .settings
-                    .text(&name)
-                    .map(|(text, _)| text.to_owned()),
-            };
-            let now = configs
-                .get(&name)
-                .cloned()
-                .or_else(inherited)
-                .unwrap_or_default();
-            let mut list: Vec<&str> = now
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .collect();
-            let items: Vec<&str> = value.split(',').map(str::trim).collect();
-            if step.config_operation == APPEND {
-                list.extend(
-                    items
-                        .iter()
-                        .filter(|item| !list.contains(item))
-                        .copied()
-                        .collect::<Vec<_>>(),
-                );
-            } else {
-                list.retain(|item| !items.contains(item));
+            Operation::Delete => {
+                configs.remove(step.name);
             }
-            configs.insert(name, list.join(","));
-        }
-        other => {
-            return Err((
-                ErrorCode::INVALID_REQUEST,
-                format!("Unknown operation {other}"),
-            ));
+            Operation::Append | Operation::Subtract => {
+                let list = changed_list(step, value, configs.get(step.name), key(step.name))?;
+                configs.insert(step.name.to_owned(), list);
+            }
+            Operation::Unknown(number) => {
+                return Err(invalid(format!("Unknown operations type {number}")));
+            }
         }
     }
     Ok(())
 }
 
-fn inherited_list(call: &Call, name: &str) -> Option<String> {
-    let described =
-        crate::config::describe::describe_topic(&call.broker.config().settings, &Configs::new());
-    described
-        .into_iter()
-        .find(|entry| entry.name == name)?
-        .value
-}
-
-/// The path below /config of what is to be changed.
-fn entity(call: &Call, kind: i8, name: &str) -> Result<String, Refused> {
-    match kind {
-        TOPIC => {
-            topics::check_name(name)?;
-            if call.broker.metadata.load().topic(name).is_none() {
-                let why = format!("The topic '{name}' does not exist.");
-                return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why));
-            }
-            Ok(format!("topics/{name}"))
-        }
-        BROKER if name.is_empty() => Ok(format!("brokers/{DEFAULT_ENTITY}")),
-        BROKER => {
-            check_broker(call, name)?;
-            Ok(format!("brokers/{name}"))
-        }
-        other => {
-            let why = format!(
-                "AlterConfigs is only supported for topics and brokers, but resource type is {other}"
-            );
-            Err((ErrorCode::INVALID_REQUEST, why))
-        }
+/// A list with more or fewer elements; the one that stands there, or the key's default.
+fn changed_list(
+    step: &Step,
+    value: &str,
+    now: Option<&String>,
+    key: Option<&Key>,
+) -> Result<String, Refused> {
+    let adds = step.operation == Operation::Append;
+    let Some(key) = key else {
+        let why = format!("Unknown config name: {}", step.name);
+        return Err((ErrorCode::INVALID_CONFIG, why));
+    };
+    if key.kind != Kind::List {
+        let what = if adds { "append" } else { "subtract" };
+        let name = step.name;
+        let why = format!("Config value {what} is not allowed for config key: {name}");
+        return Err((ErrorCode::INVALID_CONFIG, why));
     }
-}
-
-async fn store(
-    call: &Call,
-    entity: &str,
-    configs: Configs,
-    validate_only: bool,
-) -> Result<(), Refused> {
-    if entity.starts_with("topics/") {
-        TopicConfig::validate(&configs).map_err(|why| (ErrorCode::INVALID_CONFIG, why))?;
+    let now = now.map(String::as_str).or(key.default).unwrap_or_default();
+    let mut list: Vec<&str> = now.split(',').filter(|item| !item.is_empty()).collect();
+    let items: Vec<&str> = value.split(',').collect();
+    if adds {
+        let had = list.clone();
+        list.extend(items.iter().filter(|item| !had.contains(item)));
     } else {
-        check_dynamic(call, entity, &configs)?;
+        for item in items {
+            if let Some(at) = list.iter().position(|one| *one == item) {
+                list.remove(at);
+            }
+        }
     }
-    if validate_only {
-        return Ok(());
-    }
-    call.broker
-        .zk
-        .set_config(entity, &configs)
-        .await
-        .map_err(|e| topics::zk_failed(&e))
+    Ok(list.join(","))
 }
 
 /// What may change while a broker runs, and whether it fits the rest.
-fn check_dynamic(call: &Call, entity: &str, configs: &Configs) -> Result<(), Refused> {
-    let default = entity.ends_with(DEFAULT_ENTITY);
-    let settings = &call.broker.config().settings;
+fn check_dynamic(call: &Call, default: bool, configs: &Configs) -> Result<(), Refused> {
+    let config = call.broker.config();
+    let settings = &config.settings;
+    let names = |wrong: &dyn Fn(&Key) -> bool| {
+        let names = configs.keys();
+        let names = names.filter(|name| keys::broker_key(name).is_some_and(wrong));
+        names.map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    // as Scala prints what it found
+    let set = |names: String| match names.is_empty() {
+        true => names,
+        false => format!("Set({names})"),
+    };
+    let refuse = |why: &str, names: String| match names.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(format!("{why}: {names}"))),
+    };
+    let fixed = |key: &Key| matches!(key.update, Update::ReadOnly | Update::Topic);
+    refuse(
+        "Cannot update these configs dynamically",
+        set(names(&fixed)),
+    )?;
+    let of_listeners = |key: &Key| key.update == Update::PerBroker && key.name.starts_with("ssl.");
+    refuse(
+        "These security configs can be dynamically updated only per-listener using the listener prefix",
+        set(names(&of_listeners)).replace("Set(", "HashSet("),
+    )?;
+    for (name, text) in configs {
+        if let Some(why) = keys::broker_key(name).and_then(|key| key.refusal(text)) {
+            return Err(invalid(why));
+        }
+    }
+    let of_brokers = |key: &Key| default && key.update == Update::PerBroker;
+    refuse(
+        "Cannot update these configs at default cluster level, broker id must be specified",
+        set(names(&of_brokers)),
+    )?;
+    check_served(settings, default, configs)?;
+    let next = if default {
+        settings.with_dynamic(configs.clone(), settings.dynamic_broker().clone())
+    } else {
+        settings.with_dynamic(settings.dynamic_default().clone(), configs.clone())
+    };
+    check_pools(settings, &next)?;
+    let next = KafkaConfig::new(next);
+    next.map(drop).map_err(|e| invalid(e.to_string()))
+}
+
+/// What this broker would not do although it is asked to keep something safe.
+fn check_served(settings: &Settings, default: bool, configs: &Configs) -> Result<(), Refused> {
     let stored = match default {
         true => settings.dynamic_default(),
         false => settings.dynamic_broker(),
@@ -263,35 +372,70 @@ fn check_dynamic(call: &Call, entity: &str, configs: &Configs) -> Result<(), Ref
         let Some(key) = keys::broker_key(name) else {
             continue;
         };
-        let why = match key.update {
-            Update::ReadOnly | Update::Topic => {
-                format!("Cannot update these configs dynamically: {name}")
+        if key.kind == Kind::Password {
+            let why = "Passwords cannot be kept in ZooKeeper by this version";
+            return Err(invalid(format!("{why}: {name}")));
+        }
+        // what a Java broker has left there may stay
+        if stored.get(name) == Some(value) || value.is_empty() {
+            continue;
+        }
+        if let (Standing::Security | Standing::JavaClass, Some(note)) =
+            (key.standing, key.standing.note())
+        {
+            return Err(invalid(format!("{name} cannot be set: it {note}")));
+        }
+    }
+    Ok(())
+}
+
+/// The pools of threads that change by half at most, and to the double at most
+/// (DynamicThreadPool.validateReconfiguration, LogCleaner.validateReconfiguration).
+fn check_pools(now: &Settings, next: &Settings) -> Result<(), Refused> {
+    const POOLS: [&str; 5] = [
+        "num.io.threads",
+        "num.network.threads",
+        "num.replica.fetchers",
+        "num.recovery.threads.per.data.dir",
+        "background.threads",
+    ];
+    const CLEANER: &str = "log.cleaner.threads";
+    for name in POOLS.into_iter().chain([CLEANER]) {
+        let number = |settings: &Settings| {
+            let value = settings.value(keys::broker_key(name)?).ok()??;
+            match value {
+                Value::Number(number) => Some(number),
+                _ => None,
             }
-            Update::PerBroker if default => {
+        };
+        let (Some(old), Some(new)) = (number(now), number(next)) else {
+            continue;
+        };
+        let problem = match name {
+            CLEANER if new < old / 2 => format!(
+                "Log cleaner threads cannot be reduced to less than half the current value {old}"
+            ),
+            CLEANER if new > old.saturating_mul(2) => format!(
+                "Log cleaner threads cannot be increased to more than double the current value {old}"
+            ),
+            CLEANER => continue,
+            _ => {
+                let bound = if new < old / 2 {
+                    "be at least half"
+                } else if new > old.saturating_mul(2) {
+                    "not be greater than double"
+                } else {
+                    continue;
+                };
                 format!(
-                    "Cannot update these configs at default cluster level, broker id must be specified: {name}"
+                    "Dynamic thread count update validation failed for {name}={new}, value should {bound} the current value {old}"
                 )
             }
-            _ if key.kind == Kind::Password => {
-                format!("Passwords cannot be kept in ZooKeeper by this version: {name}")
-            }
-            // what a Java broker has left there may stay
-            _ if stored.get(name) == Some(value) => continue,
-            _ => match (key.standing, key.standing.note()) {
-                (Standing::Security | Standing::JavaClass, Some(note)) if !value.is_empty() => {
-                    format!("{name} cannot be set: it {note}")
-                }
-                _ => continue,
-            },
         };
-        return Err((ErrorCode::INVALID_REQUEST, why));
+        // Java takes its own words for a key and the cause for a value
+        return Err(invalid(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {problem} for configuration Invalid dynamic configuration"
+        )));
     }
-    let next = if default {
-        settings.with_dynamic(configs.clone(), settings.dynamic_broker().clone())
-    } else {
-        settings.with_dynamic(settings.dynamic_default().clone(), configs.clone())
-    };
-    KafkaConfig::new(next)
-        .map(drop)
-        .map_err(|e| (ErrorCode::INVALID_REQUEST, e.to_string()))
+    Ok(())
 }

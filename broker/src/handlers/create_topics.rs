@@ -88,7 +88,7 @@ async fn create(
         configs.insert(config.name.to_string(), value.to_string());
     }
     let partitions = partitions(call, topic, &image)?;
-    TopicConfig::validate(&configs).map_err(|why| (ErrorCode::INVALID_CONFIG, why))?;
+    TopicConfig::validate(&configs).map_err(|why| (ErrorCode::INVALID_CONFIG, why.to_string()))?;
     if validate_only {
         let partitions = partitions.into_iter().map(|(index, replicas)| {
             (

@@ -40,9 +40,10 @@ fn describe(
     };
     match entries(call, resource) {
         Ok(entries) => {
+            result.error_message = Some(Str::EMPTY);
             let wanted = |entry: &Described| match &resource.configuration_keys {
-                Some(keys) => keys.iter().any(|key| **key == *entry.name),
-                None => true,
+                Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *entry.name),
+                _ => true,
             };
             let shown = entries.into_iter().filter(wanted);
             result.configs = shown
@@ -84,14 +85,15 @@ fn entries(call: &Call, resource: &DescribeConfigsResource) -> Result<Vec<Descri
 }
 
 /// Only a broker itself knows its configuration.
-pub(super) fn check_broker(call: &Call, name: &str) -> Result<(), Refused> {
-    if name.parse() == Ok(call.broker.id) {
-        return Ok(());
-    }
-    let why = format!(
-        "Unexpected broker id, expected {} or empty string, but received {name}",
-        call.broker.id
-    );
+fn check_broker(call: &Call, name: &str) -> Result<(), Refused> {
+    let why = match name.parse::<i32>() {
+        Ok(id) if id == call.broker.id => return Ok(()),
+        Ok(_) => format!(
+            "Unexpected broker id, expected {} or empty string, but received {name}",
+            call.broker.id
+        ),
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
     Err((ErrorCode::INVALID_REQUEST, why))
 }
 

@@ -54,6 +54,15 @@ struct Place {
     bytes: usize,
 }
 
+/// Why records are not even tried, with words where Java has some.
+struct Refused(ErrorCode, Option<String>);
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Self {
+        Self(code, None)
+    }
+}
+
 /// One request on its way.
 struct Produce {
     call: Call,
@@ -74,7 +83,7 @@ impl Produce {
         for topic in request.topic_data {
             let mut partitions = Vec::with_capacity(topic.partition_data.len());
             for data in topic.partition_data {
-                let mut error_code = ErrorCode::NONE;
+                let (mut error_code, mut error_message) = (ErrorCode::NONE, None);
                 match self.check(&image, &topic.name, &data, transactional_id) {
                     Ok(records) => {
                         self.at.push(Place {
@@ -87,11 +96,14 @@ impl Produce {
                             records,
                         });
                     }
-                    Err(error) => error_code = error,
+                    Err(Refused(code, why)) => {
+                        (error_code, error_message) = (code, why);
+                    }
                 }
                 partitions.push(PartitionProduceResponse {
                     index: data.index,
                     error_code,
+                    error_message: error_message.map(Str::from),
                     base_offset: -1,
                     ..PartitionProduceResponse::default()
                 });
@@ -111,15 +123,15 @@ impl Produce {
         topic: &str,
         data: &PartitionProduceData,
         transactional_id: bool,
-    ) -> Result<Bytes, ErrorCode> {
+    ) -> Result<Bytes, Refused> {
         check_known(image, topic, data.index)?;
         let records = data.records.bytes().cloned().unwrap_or_default();
         check_records(&records, self.call.api_version, transactional_id)?;
         if !(ACKS_ALL..=1).contains(&self.acks) {
-            return Err(ErrorCode::INVALID_REQUIRED_ACKS);
+            return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
         }
         if is_internal(topic) && self.call.client_id.as_deref() != Some(ADMIN_CLIENT) {
-            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into());
         }
         if self.acks == ACKS_ALL {
             self.check_in_sync(image, topic, data.index)?;
@@ -289,31 +301,34 @@ impl Produce {
 }
 
 /// What can be said of records without a log (`ProduceRequest.validateRecords`).
-fn check_records(records: &Bytes, version: i16, transactional_id: bool) -> Result<(), ErrorCode> {
+fn check_records(records: &Bytes, version: i16, transactional_id: bool) -> Result<(), Refused> {
     if version < 3 {
         return Ok(());
     }
     let mut batches = Batches::new(records);
     let header = match batches.next() {
         Some(Ok(batch)) => batch.header,
-        Some(Err(e)) => return Err(LogError::from(e).code()),
-        None => return Err(ErrorCode::INVALID_RECORD),
+        Some(Err(e)) => {
+            let why = e.to_string();
+            return Err(Refused(LogError::from(e).code(), Some(why)));
+        }
+        None => return Err(ErrorCode::INVALID_RECORD.into()),
     };
     if header.magic != 2 {
-        return Err(ErrorCode::INVALID_RECORD);
+        return Err(ErrorCode::INVALID_RECORD.into());
     }
     let zstd = matches!(header.compression(), Ok(Compression::Zstd));
     if zstd && version < 7 {
-        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
     }
     if batches.next().is_some() {
-        return Err(ErrorCode::INVALID_RECORD);
+        return Err(ErrorCode::INVALID_RECORD.into());
     }
     match (header.is_transactional(), transactional_id) {
         (false, _) => Ok(()),
-        (true, false) => Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+        (true, false) => Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.into()),
         // no transaction was ever begun here
-        (true, true) => Err(ErrorCode::INVALID_TXN_STATE),
+        (true, true) => Err(ErrorCode::INVALID_TXN_STATE.into()),
     }
 }
 

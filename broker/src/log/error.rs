@@ -5,6 +5,8 @@ use std::io;
 use proto::kafka::ErrorCode;
 use proto::records::{RecordError, RecordsError};
 
+use super::file::Cold;
+
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error(transparent)]
@@ -110,6 +112,14 @@ impl LogError {
             Self::Io(_) | Self::Poisoned { .. } | Self::Damaged(_) => {
                 ErrorCode::KAFKA_STORAGE_ERROR
             }
+        }
+    }
+
+    /// What has to be read first, where the log was not to wait for the disk.
+    pub fn cold(&self) -> Option<&Cold> {
+        match self {
+            Self::Io(error) => Cold::of(error),
+            _ => None,
         }
     }
 

@@ -6,11 +6,58 @@
 #![allow(clippy::disallowed_methods, reason = "the log's file layer")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+/// Whether a read may wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    Wait,
+    /// fails with [`Cold`] instead
+    Never,
+}
+
+/// What is read at once where something is not in memory.
+const BLOCK: u64 = 128 << 10;
+
+/// Bytes of a file that are not in memory: somebody who may wait has to read them first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} bytes at {position} of {} are not in memory", len, path.display())]
+pub struct Cold {
+    path: PathBuf,
+    position: u64,
+    len: usize,
+}
+
+impl Cold {
+    /// What an error of a read with [`Disk::Never`] asks for.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Brings the bytes into memory, with those around them.
+    pub fn load(&self) -> io::Result<()> {
+        let file = File::open(&self.path).map_err(|e| named(&self.path, "open", e))?;
+        let mut at = self.position - self.position % BLOCK;
+        let end = self.position + self.len as u64;
+        let mut block = vec![0; BLOCK as usize];
+        while at < end {
+            match file.read_at(&mut block, at) {
+                Ok(0) => break,
+                Ok(read) => at += read as u64,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(named(&self.path, "read", e)),
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A file that is written at its end and read anywhere. Opened when first used.
 #[derive(Debug)]
@@ -84,7 +131,18 @@ impl DataFile {
     }
 
     /// Reads into `out` from `position`; returns how much was there.
-    pub(super) fn read_at(&mut self, out: &mut [u8], position: u64) -> io::Result<usize> {
+    pub(super) fn read_at(
+        &mut self,
+        out: &mut [u8],
+        position: u64,
+        disk: Disk,
+    ) -> io::Result<usize> {
+        if disk == Disk::Never {
+            match self.read_from_memory(out, position) {
+                Err(e) if e.kind() == io::ErrorKind::Unsupported => {}
+                done => return done,
+            }
+        }
         let file = self.handle()?;
         let mut done = 0;
         while done < out.len() {
@@ -96,6 +154,54 @@ impl DataFile {
             }
         }
         Ok(done)
+    }
+
+    /// The same for who must not wait. `Unsupported` where the system cannot tell.
+    fn read_from_memory(&mut self, out: &mut [u8], position: u64) -> io::Result<usize> {
+        if self.file.is_none() {
+            self.open_from_memory(position, out.len())?;
+        }
+        let file = self.handle()?;
+        let mut done = 0;
+        while done < out.len() {
+            let at = position + done as u64;
+            let left = &mut [IoSliceMut::new(&mut out[done..])];
+            match preadv2(&*file, left, at, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(self.cold(at, out.len() - done)),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM) => {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
+                Err(e) => return Err(named(&self.path, "read", e.into())),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Opens the file if its name is in memory too.
+    fn open_from_memory(&mut self, position: u64, len: usize) -> io::Result<()> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        match openat2(CWD, &self.path, flags, Mode::empty(), ResolveFlags::CACHED) {
+            Ok(file) => self.file = Some(Arc::new(File::from(file))),
+            Err(Errno::AGAIN) => return Err(self.cold(position, len)),
+            // older systems cannot tell; what else is wrong shows when the file is opened as usual
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn cold(&self, position: u64, len: usize) -> io::Error {
+        let path = self.path.clone();
+        io::Error::new(
+            io::ErrorKind::WouldBlock,
+            Cold {
+                path,
+                position,
+                len,
+            },
+        )
     }
 
     pub(super) fn truncate(&mut self, len: u64) -> io::Result<()> {

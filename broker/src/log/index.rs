@@ -8,7 +8,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::file::DataFile;
+use super::file::{DataFile, Disk};
 
 /// Entries are written when this many bytes have gathered.
 const BLOCK: usize = 1024;
@@ -35,12 +35,12 @@ impl<const N: usize> Entries<N> {
         self.file.len() as usize / N + self.pending.len() / N
     }
 
-    fn get(&mut self, n: usize) -> io::Result<[u8; N]> {
+    fn get(&mut self, n: usize, disk: Disk) -> io::Result<[u8; N]> {
         let mut out = [0; N];
         let stored = self.file.len() as usize / N;
         if n >= stored {
             out.copy_from_slice(&self.pending[(n - stored) * N..][..N]);
-        } else if self.file.read_at(&mut out, (n * N) as u64)? < N {
+        } else if self.file.read_at(&mut out, (n * N) as u64, disk)? < N {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "index file is shorter than it was",
@@ -72,20 +72,28 @@ impl<const N: usize> Entries<N> {
     }
 
     /// How many entries, from the first on, satisfy `below`, which must hold for a prefix.
-    fn partition_point(&mut self, below: impl Fn(&[u8; N]) -> bool) -> io::Result<usize> {
+    fn partition_point(
+        &mut self,
+        disk: Disk,
+        below: impl Fn(&[u8; N]) -> bool,
+    ) -> io::Result<usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let mid = low + (high - low) / 2;
-            if below(&self.get(mid)?) {
+            if below(&self.get(mid, disk)?) {
                 low = mid + 1;
             } else {
                 high = mid;
             }
         }
+        Ok(low)
+    }
+
+    /// A lookup is over: files that nobody appends to are closed.
+    fn rest(&mut self) {
         if !self.hot {
             self.file.release();
         }
-        Ok(low)
     }
 }
 
@@ -117,7 +125,7 @@ impl OffsetIndex {
         if self.entries.file.len() % 8 != 0 || !self.entries.file.exists() {
             return Ok(false);
         }
-        let Some((offset, position)) = self.last()? else {
+        let Some((offset, position)) = self.last(Disk::Wait)? else {
             return Ok(true);
         };
         Ok(offset >= self.base && position < log_size)
@@ -130,11 +138,11 @@ impl OffsetIndex {
         )
     }
 
-    pub(super) fn last(&mut self) -> io::Result<Option<(i64, u64)>> {
+    pub(super) fn last(&mut self, disk: Disk) -> io::Result<Option<(i64, u64)>> {
         match self.entries.len() {
             0 => Ok(None),
             n => {
-                let entry = self.entries.get(n - 1)?;
+                let entry = self.entries.get(n - 1, disk)?;
                 Ok(Some(self.decode(entry)))
             }
         }
@@ -153,27 +161,35 @@ impl OffsetIndex {
     }
 
     /// Position of the last entry at or below `offset`, 0 if there is none.
-    pub(super) fn lookup(&mut self, offset: i64) -> io::Result<u64> {
+    pub(super) fn lookup(&mut self, offset: i64, disk: Disk) -> io::Result<u64> {
         let relative = offset - self.base;
         let n = self
             .entries
-            .partition_point(|e| i64::from(i32_of(e)) <= relative)?;
+            .partition_point(disk, |e| i64::from(i32_of(e)) <= relative)?;
         if n == 0 {
+            self.entries.rest();
             return Ok(0);
         }
-        let entry = self.entries.get(n - 1)?;
+        let entry = self.entries.get(n - 1, disk)?;
+        self.entries.rest();
         Ok(self.decode(entry).1)
     }
 
     /// Offset of the first entry whose position is at least `position`.
-    pub(super) fn offset_at_or_after(&mut self, position: u64) -> io::Result<Option<i64>> {
+    pub(super) fn offset_at_or_after(
+        &mut self,
+        position: u64,
+        disk: Disk,
+    ) -> io::Result<Option<i64>> {
         let n = self
             .entries
-            .partition_point(|e| u64::from(i32_of(&e[4..]) as u32) < position)?;
+            .partition_point(disk, |e| u64::from(i32_of(&e[4..]) as u32) < position)?;
         if n == self.entries.len() {
+            self.entries.rest();
             return Ok(None);
         }
-        let entry = self.entries.get(n)?;
+        let entry = self.entries.get(n, disk)?;
+        self.entries.rest();
         Ok(Some(self.decode(entry).0))
     }
 
@@ -182,7 +198,7 @@ impl OffsetIndex {
         let relative = offset - self.base;
         let n = self
             .entries
-            .partition_point(|e| i64::from(i32_of(e)) < relative)?;
+            .partition_point(Disk::Wait, |e| i64::from(i32_of(e)) < relative)?;
         self.entries.truncate(n)
     }
 
@@ -226,10 +242,10 @@ impl TimeIndex {
         if self.entries.file.len() % 12 != 0 {
             return Ok(false);
         }
-        let Some((timestamp, offset)) = self.last()? else {
+        let Some((timestamp, offset)) = self.last(Disk::Wait)? else {
             return Ok(true);
         };
-        let first = self.entries.get(0)?;
+        let first = self.entries.get(0, Disk::Wait)?;
         Ok(offset >= self.base && self.decode(first).0 <= timestamp)
     }
 
@@ -238,11 +254,11 @@ impl TimeIndex {
         (timestamp, self.base + i64::from(i32_of(&e[8..])))
     }
 
-    pub(super) fn last(&mut self) -> io::Result<Option<(i64, i64)>> {
+    pub(super) fn last(&mut self, disk: Disk) -> io::Result<Option<(i64, i64)>> {
         match self.entries.len() {
             0 => Ok(None),
             n => {
-                let entry = self.entries.get(n - 1)?;
+                let entry = self.entries.get(n - 1, disk)?;
                 Ok(Some(self.decode(entry)))
             }
         }
@@ -255,7 +271,7 @@ impl TimeIndex {
 
     /// Appends if the timestamp is above the last one.
     pub(super) fn maybe_append(&mut self, timestamp: i64, offset: i64) -> io::Result<()> {
-        let (last_timestamp, last_offset) = self.last()?.unwrap_or((-1, self.base));
+        let (last_timestamp, last_offset) = self.last(Disk::Wait)?.unwrap_or((-1, self.base));
         if timestamp <= last_timestamp || offset < last_offset {
             return Ok(());
         }
@@ -266,15 +282,17 @@ impl TimeIndex {
     }
 
     /// Offset up to which every record is older than or as old as some timestamp at or below this.
-    pub(super) fn lookup(&mut self, timestamp: i64) -> io::Result<i64> {
+    pub(super) fn lookup(&mut self, timestamp: i64, disk: Disk) -> io::Result<i64> {
         let base = self.base;
-        let n = self.entries.partition_point(|e| {
+        let n = self.entries.partition_point(disk, |e| {
             i64::from_be_bytes([e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]]) <= timestamp
         })?;
         if n == 0 {
+            self.entries.rest();
             return Ok(base);
         }
-        let entry = self.entries.get(n - 1)?;
+        let entry = self.entries.get(n - 1, disk)?;
+        self.entries.rest();
         Ok(self.decode(entry).1)
     }
 
@@ -283,7 +301,7 @@ impl TimeIndex {
         let relative = offset - self.base;
         let n = self
             .entries
-            .partition_point(|e| i64::from(i32_of(&e[8..])) < relative)?;
+            .partition_point(Disk::Wait, |e| i64::from(i32_of(&e[8..])) < relative)?;
         self.entries.truncate(n)
     }
 
@@ -347,12 +365,12 @@ impl TxnIndex {
         self.file.append([&entry, &[]])
     }
 
-    fn all(&mut self) -> io::Result<Vec<AbortedTxn>> {
+    fn all(&mut self, disk: Disk) -> io::Result<Vec<AbortedTxn>> {
         if self.file.len() == 0 {
             return Ok(Vec::new());
         }
         let mut bytes = vec![0; self.file.len() as usize];
-        let got = self.file.read_at(&mut bytes, 0)?;
+        let got = self.file.read_at(&mut bytes, 0, disk)?;
         let field = |e: &[u8], i: usize| {
             let mut out = [0; 8];
             out.copy_from_slice(&e[2 + 8 * i..10 + 8 * i]);
@@ -370,7 +388,8 @@ impl TxnIndex {
     }
 
     pub(super) fn is_sane(&mut self, base: i64) -> io::Result<bool> {
-        Ok(self.file.len() % TXN as u64 == 0 && self.all()?.iter().all(|t| t.last_offset >= base))
+        Ok(self.file.len() % TXN as u64 == 0
+            && self.all(Disk::Wait)?.iter().all(|t| t.last_offset >= base))
     }
 
     /// Adds the transactions that a reader of `from..to` must know; true once no later segment can
@@ -379,9 +398,10 @@ impl TxnIndex {
         &mut self,
         from: i64,
         to: i64,
+        disk: Disk,
         out: &mut Vec<AbortedTxn>,
     ) -> io::Result<bool> {
-        for txn in self.all()? {
+        for txn in self.all(disk)? {
             if txn.last_offset >= from && txn.first_offset < to {
                 out.push(txn);
             }
@@ -394,7 +414,7 @@ impl TxnIndex {
 
     pub(super) fn truncate_to(&mut self, offset: i64) -> io::Result<()> {
         let keep = self
-            .all()?
+            .all(Disk::Wait)?
             .iter()
             .take_while(|t| t.last_offset < offset)
             .count();
@@ -422,16 +442,19 @@ mod tests {
             (3095, 299 * 4096),
             (9999, 299 * 4096),
         ] {
-            assert_eq!(index.lookup(offset).unwrap(), want, "{offset}");
+            assert_eq!(index.lookup(offset, Disk::Wait).unwrap(), want, "{offset}");
         }
-        assert_eq!(index.offset_at_or_after(4097).unwrap(), Some(120));
+        assert_eq!(
+            index.offset_at_or_after(4097, Disk::Wait).unwrap(),
+            Some(120)
+        );
         index.truncate_to(150).unwrap();
-        assert_eq!(index.last().unwrap(), Some((140, 4 * 4096)));
+        assert_eq!(index.last(Disk::Wait).unwrap(), Some((140, 4 * 4096)));
         let mut again =
             OffsetIndex::at(dir.path().join("00000000000000000100.index"), 100).unwrap();
         assert!(again.is_sane(1 << 20).unwrap());
         assert!(!again.is_sane(4096).unwrap(), "points past the data");
-        assert_eq!(again.last().unwrap(), Some((140, 4 * 4096)));
+        assert_eq!(again.last(Disk::Wait).unwrap(), Some((140, 4 * 4096)));
     }
 
     #[test]
@@ -441,16 +464,16 @@ mod tests {
         for (t, o) in [(10, 6), (9, 7), (10, 8), (20, 9)] {
             index.maybe_append(t, o).unwrap();
         }
-        assert_eq!(index.last().unwrap(), Some((20, 9)));
+        assert_eq!(index.last(Disk::Wait).unwrap(), Some((20, 9)));
         assert_eq!(
             (
-                index.lookup(9).unwrap(),
-                index.lookup(10).unwrap(),
-                index.lookup(99).unwrap()
+                index.lookup(9, Disk::Wait).unwrap(),
+                index.lookup(10, Disk::Wait).unwrap(),
+                index.lookup(99, Disk::Wait).unwrap()
             ),
             (5, 6, 9)
         );
         index.truncate_to(9).unwrap();
-        assert_eq!(index.last().unwrap(), Some((10, 6)));
+        assert_eq!(index.last(Disk::Wait).unwrap(), Some((10, 6)));
     }
 }

@@ -11,7 +11,7 @@ use super::append::marker_of;
 use super::config::LogConfig;
 use super::epoch::LeaderEpochs;
 use super::error::LogError;
-use super::file;
+use super::file::{self, Disk};
 use super::index::AbortedTxn;
 use super::partition_log::Log;
 use super::producer::ProducerState;
@@ -354,7 +354,7 @@ impl Log {
                 if bases.contains(&base) {
                     self.producers.take_snapshot()?;
                 }
-                let mut scanner = self.segments[i].scan_from(at)?;
+                let mut scanner = self.segments[i].scan_from(at, Disk::Wait)?;
                 while let Some((position, header)) = scanner.next_header().map_err(io_of)? {
                     if header.offset >= end {
                         break;
@@ -432,7 +432,7 @@ fn finish_swaps(dir: &Path) -> io::Result<()> {
 /// The offset after the last batch in a `.log.swap` file.
 fn swap_end(dir: &Path, base: i64) -> io::Result<i64> {
     let mut data = file::DataFile::at(dir.join(format!("{base:020}.log.swap")))?;
-    let mut scanner = super::scan::Scanner::new(&mut data, 0);
+    let mut scanner = super::scan::Scanner::new(&mut data, 0, Disk::Wait);
     let mut end = base;
     while let Some((_, header)) = scanner.next_header().map_err(io_of)? {
         end = header.next_offset();

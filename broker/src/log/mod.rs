@@ -28,6 +28,7 @@ pub use checkpoint::TopicPartition;
 pub use config::LogConfig;
 pub use epoch::EpochEntry;
 pub use error::LogError;
+pub use file::{Cold, Disk};
 pub use index::AbortedTxn;
 pub use load::LoadOptions;
 pub use partition_log::{Doomed, FlushJob, FlushTicket, Log, Offsets};

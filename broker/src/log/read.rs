@@ -10,6 +10,7 @@ use std::sync::Arc;
 use proto::records::{Compression, NO_TIMESTAMP};
 
 use super::error::LogError;
+use super::file::Disk;
 use super::index::AbortedTxn;
 use super::partition_log::{Log, Offsets};
 use super::scan::ScanError;
@@ -75,6 +76,7 @@ impl Log {
         max_bytes: usize,
         isolation: Isolation,
         min_one_batch: bool,
+        disk: Disk,
     ) -> Result<ReadPlan, LogError> {
         let aborted = (isolation == Isolation::TxnCommitted).then(Vec::new);
         let offsets = self.offsets();
@@ -109,11 +111,11 @@ impl Log {
         };
         while at < self.segments.len() && self.segments[at].base_offset < bound {
             let segment = &mut self.segments[at];
-            let Some(first) = segment.locate(offset).map_err(io_of)? else {
+            let Some(first) = segment.locate(offset, disk).map_err(io_of)? else {
                 at += 1;
                 continue;
             };
-            let end = self.end_position(at, bound).map_err(io_of)?;
+            let end = self.end_position(at, bound, disk).map_err(io_of)?;
             let wanted = if min_one_batch {
                 max_bytes.max(first.size)
             } else {
@@ -131,9 +133,10 @@ impl Log {
                 plan.file = Some(segment.handle()?);
             }
             if let Some(aborted) = &mut plan.aborted {
-                let upper = segment.offset_at_or_after(plan.position + plan.len as u64)?;
+                let upper = segment.offset_at_or_after(plan.position + plan.len as u64, disk)?;
                 let upper = upper.or_else(|| self.segments.get(at + 1).map(|s| s.base_offset));
-                let found = self.aborted_between(at, offset, upper.unwrap_or(self.log_end))?;
+                let found =
+                    self.aborted_between(at, offset, upper.unwrap_or(self.log_end), disk)?;
                 *aborted = found;
             }
             break;
@@ -142,7 +145,7 @@ impl Log {
     }
 
     /// Where in a segment the batches below `bound` end.
-    fn end_position(&mut self, at: usize, bound: i64) -> Result<u64, ScanError> {
+    fn end_position(&mut self, at: usize, bound: i64, disk: Disk) -> Result<u64, ScanError> {
         let last = at + 1 == self.segments.len();
         if last && bound >= self.log_end
             || self
@@ -154,14 +157,20 @@ impl Log {
         }
         let size = self.segments[at].size();
         Ok(self.segments[at]
-            .locate(bound)?
+            .locate(bound, disk)?
             .map_or(size, |b| b.position))
     }
 
-    fn aborted_between(&mut self, at: usize, from: i64, to: i64) -> io::Result<Vec<AbortedTxn>> {
+    fn aborted_between(
+        &mut self,
+        at: usize,
+        from: i64,
+        to: i64,
+        disk: Disk,
+    ) -> io::Result<Vec<AbortedTxn>> {
         let mut out = Vec::new();
         for segment in self.segments.range_mut(at..) {
-            if segment.collect_aborted(from, to, &mut out)? {
+            if segment.collect_aborted(from, to, disk, &mut out)? {
                 break;
             }
         }
@@ -200,10 +209,11 @@ impl Log {
     pub fn max_timestamp(
         &mut self,
         scratch: &mut Vec<u8>,
+        disk: Disk,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
         let mut newest: Option<(usize, i64, i64)> = None;
         for i in 0..self.segments.len() {
-            let (timestamp, offset) = self.segments[i].newest_timestamp()?;
+            let (timestamp, offset) = self.segments[i].newest_timestamp(disk)?;
             if timestamp >= 0 && newest.is_none_or(|(_, t, _)| timestamp > t) {
                 newest = Some((i, timestamp, offset));
             }
@@ -211,7 +221,7 @@ impl Log {
         let Some((i, timestamp, offset)) = newest else {
             return Ok(None);
         };
-        self.search(i, timestamp, offset, self.log_start, scratch)
+        self.search(i, timestamp, offset, self.log_start, scratch, disk)
     }
 
     /// The first record at or above a timestamp (and at or above the log's start).
@@ -219,11 +229,12 @@ impl Log {
         &mut self,
         timestamp: i64,
         scratch: &mut Vec<u8>,
+        disk: Disk,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
         for i in 0..self.segments.len() {
-            if self.segments[i].largest_timestamp()? >= timestamp {
+            if self.segments[i].largest_timestamp(disk)? >= timestamp {
                 let from = self.segments[i].base_offset;
-                return self.search(i, timestamp, from, self.log_start, scratch);
+                return self.search(i, timestamp, from, self.log_start, scratch, disk);
             }
         }
         Ok(None)
@@ -237,10 +248,14 @@ impl Log {
         hint: i64,
         from_offset: i64,
         scratch: &mut Vec<u8>,
+        disk: Disk,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
         let limit = self.config.decompressed_max;
-        let mut scanner = self.segments[segment]
-            .scan_from_timestamp(timestamp.saturating_sub(1), from_offset.min(hint))?;
+        let mut scanner = self.segments[segment].scan_from_timestamp(
+            timestamp.saturating_sub(1),
+            from_offset.min(hint),
+            disk,
+        )?;
         loop {
             let Some((position, header)) = scanner.next_header().map_err(io_of)? else {
                 return Ok(None);

@@ -7,6 +7,7 @@
 use std::io;
 
 use super::error::LogError;
+use super::file::Disk;
 use super::partition_log::{Doomed, Log};
 use super::segment::Segment;
 
@@ -99,7 +100,7 @@ impl Log {
             && self.is_replicated(count)
             && !self.is_last_and_empty(count)
         {
-            let newest = self.segments[count].largest_timestamp();
+            let newest = self.segments[count].largest_timestamp(Disk::Wait);
             if now_ms.saturating_sub(self.guard(newest)?) <= self.config.retention_ms {
                 break;
             }

@@ -5,7 +5,7 @@ use std::io;
 
 use proto::records::{Batch, BatchHeader, RecordsError, V2_OVERHEAD};
 
-use super::file::DataFile;
+use super::file::{DataFile, Disk};
 
 const CHUNK: usize = 8 * 1024;
 
@@ -20,6 +20,7 @@ pub(super) enum ScanError {
 
 pub(super) struct Scanner<'a> {
     file: &'a mut DataFile,
+    disk: Disk,
     position: u64,
     end: u64,
     chunk: Vec<u8>,
@@ -28,10 +29,11 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Batches from `position`, where one must begin, to the file's end.
-    pub(super) fn new(file: &'a mut DataFile, position: u64) -> Self {
+    pub(super) fn new(file: &'a mut DataFile, position: u64, disk: Disk) -> Self {
         let end = file.len();
         Self {
             file,
+            disk,
             position,
             end,
             chunk: Vec::new(),
@@ -49,7 +51,9 @@ impl<'a> Scanner<'a> {
         if self.position < self.chunk_at || from + need as u64 > self.chunk.len() as u64 {
             let want = (self.end - self.position).min(need.max(read) as u64) as usize;
             self.chunk.resize(want, 0);
-            let got = self.file.read_at(&mut self.chunk, self.position)?;
+            let got = self
+                .file
+                .read_at(&mut self.chunk, self.position, self.disk)?;
             self.chunk.truncate(got);
             self.chunk_at = self.position;
         }

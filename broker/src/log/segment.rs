@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proto::records::{BatchHeader, NO_TIMESTAMP};
 
-use super::file::{self, DataFile};
+use super::file::{self, DataFile, Disk};
 use super::index::{AbortedTxn, OffsetIndex, TimeIndex, TxnIndex};
 use super::scan::{ScanError, Scanner};
 
@@ -99,6 +99,10 @@ impl Segment {
             && self.times.is_sane()?
             && self.txns.is_sane(self.base_offset)?;
         let sane = sane && self.times_match_data()?;
+        if sane {
+            // retention asks for it, and is not to read then
+            self.newest_timestamp(Disk::Wait)?;
+        }
         self.release();
         Ok(sane)
     }
@@ -106,10 +110,10 @@ impl Segment {
     /// A time index that lies would let retention delete data early (KAFKA-10207), so its last entry
     /// is compared with the batch it speaks of.
     fn times_match_data(&mut self) -> io::Result<bool> {
-        let Some((timestamp, offset)) = self.times.last()? else {
+        let Some((timestamp, offset)) = self.times.last(Disk::Wait)? else {
             return Ok(true);
         };
-        match self.locate_header(offset) {
+        match self.locate_header(offset, Disk::Wait) {
             Ok(found) => {
                 Ok(found.is_some_and(|(_, h)| h.max_timestamp == timestamp || h.magic < 2))
             }
@@ -118,21 +122,21 @@ impl Segment {
         }
     }
 
-    pub(super) fn newest_timestamp(&mut self) -> io::Result<(i64, i64)> {
+    pub(super) fn newest_timestamp(&mut self, disk: Disk) -> io::Result<(i64, i64)> {
         if let Some(newest) = self.max_timestamp {
             return Ok(newest);
         }
         let newest = self
             .times
-            .last()?
+            .last(disk)?
             .unwrap_or((NO_TIMESTAMP, self.base_offset));
         self.max_timestamp = Some(newest);
         Ok(newest)
     }
 
     /// What retention by time goes by: the newest record, or the file's age if no record says.
-    pub(super) fn largest_timestamp(&mut self) -> io::Result<i64> {
-        let (timestamp, _) = self.newest_timestamp()?;
+    pub(super) fn largest_timestamp(&mut self, disk: Disk) -> io::Result<i64> {
+        let (timestamp, _) = self.newest_timestamp(disk)?;
         Ok(if timestamp >= 0 {
             timestamp
         } else {
@@ -147,7 +151,7 @@ impl Segment {
     /// How long this segment has waited to be rolled, when a batch with this timestamp comes.
     pub(super) fn time_waited(&mut self, now_ms: i64, timestamp: i64) -> io::Result<i64> {
         if self.rolling_timestamp.is_none() && self.log.len() > 0 {
-            let first = Scanner::new(&mut self.log, 0)
+            let first = Scanner::new(&mut self.log, 0, Disk::Wait)
                 .next_header()
                 .map_err(io_of)?;
             self.rolling_timestamp = first.map(|(_, h)| h.max_timestamp);
@@ -188,12 +192,12 @@ impl Segment {
     }
 
     fn index(&mut self, header: &BatchHeader, position: u64, interval: u64) -> io::Result<()> {
-        let newest = self.newest_timestamp()?;
+        let newest = self.newest_timestamp(Disk::Wait)?;
         if header.max_timestamp > newest.0 {
             self.max_timestamp = Some((header.max_timestamp, header.last_offset()));
         }
         if self.bytes_since_index > interval {
-            let (timestamp, offset) = self.newest_timestamp()?;
+            let (timestamp, offset) = self.newest_timestamp(Disk::Wait)?;
             self.offsets.append(header.last_offset(), position)?;
             self.times.maybe_append(timestamp, offset)?;
             self.bytes_since_index = 0;
@@ -210,13 +214,18 @@ impl Segment {
         &mut self,
         from: i64,
         to: i64,
+        disk: Disk,
         out: &mut Vec<AbortedTxn>,
     ) -> io::Result<bool> {
-        self.txns.collect(from, to, out)
+        self.txns.collect(from, to, disk, out)
     }
 
     /// The first batch whose last offset is at or above `offset`.
-    pub(super) fn locate(&mut self, offset: i64) -> Result<Option<BatchPosition>, ScanError> {
+    pub(super) fn locate(
+        &mut self,
+        offset: i64,
+        disk: Disk,
+    ) -> Result<Option<BatchPosition>, ScanError> {
         if self
             .recent
             .front()
@@ -226,7 +235,7 @@ impl Segment {
             return Ok(self.recent.get(n).copied());
         }
         Ok(self
-            .locate_header(offset)?
+            .locate_header(offset, disk)?
             .map(|(position, h)| BatchPosition {
                 first_offset: h.offset,
                 last_offset: h.last_offset(),
@@ -235,9 +244,13 @@ impl Segment {
             }))
     }
 
-    fn locate_header(&mut self, offset: i64) -> Result<Option<(u64, BatchHeader)>, ScanError> {
-        let start = self.offsets.lookup(offset)?;
-        let mut scanner = Scanner::new(&mut self.log, start);
+    fn locate_header(
+        &mut self,
+        offset: i64,
+        disk: Disk,
+    ) -> Result<Option<(u64, BatchHeader)>, ScanError> {
+        let start = self.offsets.lookup(offset, disk)?;
+        let mut scanner = Scanner::new(&mut self.log, start, disk);
         while let Some((position, header)) = scanner.next_header()? {
             if header.last_offset() >= offset {
                 return Ok(Some((position, header)));
@@ -248,14 +261,18 @@ impl Segment {
 
     /// Offset of the first index entry at or after a position: a bound that aborted transactions
     /// are collected for.
-    pub(super) fn offset_at_or_after(&mut self, position: u64) -> io::Result<Option<i64>> {
-        self.offsets.offset_at_or_after(position)
+    pub(super) fn offset_at_or_after(
+        &mut self,
+        position: u64,
+        disk: Disk,
+    ) -> io::Result<Option<i64>> {
+        self.offsets.offset_at_or_after(position, disk)
     }
 
     /// Walks batches from the one that holds `offset` on.
-    pub(super) fn scan_from(&mut self, offset: i64) -> io::Result<Scanner<'_>> {
-        let start = self.offsets.lookup(offset)?;
-        Ok(Scanner::new(&mut self.log, start))
+    pub(super) fn scan_from(&mut self, offset: i64, disk: Disk) -> io::Result<Scanner<'_>> {
+        let start = self.offsets.lookup(offset, disk)?;
+        Ok(Scanner::new(&mut self.log, start, disk))
     }
 
     /// Walks batches from where a search for `timestamp` may start.
@@ -263,16 +280,18 @@ impl Segment {
         &mut self,
         timestamp: i64,
         from_offset: i64,
+        disk: Disk,
     ) -> io::Result<Scanner<'_>> {
-        let offset = self.times.lookup(timestamp)?.max(from_offset);
-        self.scan_from(offset)
+        let offset = self.times.lookup(timestamp, disk)?.max(from_offset);
+        self.scan_from(offset, disk)
     }
 
     /// The offset after the last batch; `None` if the file does not end where a batch does.
     pub(super) fn next_offset(&mut self) -> io::Result<Option<i64>> {
-        let start = self.offsets.last()?.map_or(0, |(_, position)| position);
+        let last = self.offsets.last(Disk::Wait)?;
+        let start = last.map_or(0, |(_, position)| position);
         let (mut next, mut end) = (self.base_offset, start);
-        let mut scanner = Scanner::new(&mut self.log, start);
+        let mut scanner = Scanner::new(&mut self.log, start, Disk::Wait);
         loop {
             match scanner.next_header() {
                 Ok(Some((position, header))) => {
@@ -316,12 +335,12 @@ impl Segment {
     }
 
     pub(super) fn scan(&mut self, position: u64) -> Scanner<'_> {
-        Scanner::new(&mut self.log, position)
+        Scanner::new(&mut self.log, position, Disk::Wait)
     }
 
     /// Removes every batch that holds or follows `offset`; returns where the log ends then.
     pub(super) fn truncate_to(&mut self, offset: i64, now_ms: i64) -> Result<i64, ScanError> {
-        let cut = self.locate(offset)?;
+        let cut = self.locate(offset, Disk::Wait)?;
         self.offsets.truncate_to(offset)?;
         self.times.truncate_to(offset)?;
         self.txns.truncate_to(offset)?;
@@ -341,9 +360,9 @@ impl Segment {
     fn reload_newest_timestamp(&mut self) -> Result<(), ScanError> {
         let (mut newest, mut at) = self
             .times
-            .last()?
+            .last(Disk::Wait)?
             .unwrap_or((NO_TIMESTAMP, self.base_offset));
-        let mut scanner = self.scan_from(at)?;
+        let mut scanner = self.scan_from(at, Disk::Wait)?;
         while let Some((_, header)) = scanner.next_header()? {
             if header.max_timestamp > newest {
                 (newest, at) = (header.max_timestamp, header.last_offset());
@@ -363,7 +382,7 @@ impl Segment {
 
     /// No more appends come: last time index entry, as Java writes it on roll and close.
     pub(super) fn deactivate(&mut self) -> io::Result<()> {
-        self.newest_timestamp()?;
+        self.newest_timestamp(Disk::Wait)?;
         self.recent = VecDeque::new();
         self.close_indexes()
     }

@@ -62,7 +62,7 @@ fn read_all(log: &mut Log, from: i64, step: usize) -> Vec<(i64, Vec<u8>)> {
     let mut next = from;
     loop {
         let plan = log
-            .read(next, step, Isolation::HighWatermark, true)
+            .read(next, step, Isolation::HighWatermark, true, Disk::Wait)
             .unwrap();
         let Some(file) = plan.file else { return out };
         let mut bytes = vec![0; plan.len];
@@ -210,7 +210,7 @@ impl World {
             0
         } else {
             old.segments[active]
-                .locate(recovery_point)
+                .locate(recovery_point, Disk::Wait)
                 .unwrap()
                 .map_or(size, |b| b.position)
         };
@@ -285,10 +285,15 @@ fn timestamps_are_found() {
         (NOW + 492, Some(149)),
         (NOW + 493, None),
     ] {
-        let got = log.offset_for_timestamp(timestamp, &mut scratch).unwrap();
+        let got = log
+            .offset_for_timestamp(timestamp, &mut scratch, Disk::Wait)
+            .unwrap();
         assert_eq!(got.map(|t| t.offset), want, "{timestamp}");
     }
-    let max = log.max_timestamp(&mut scratch).unwrap().unwrap();
+    let max = log
+        .max_timestamp(&mut scratch, Disk::Wait)
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (max.timestamp, max.offset, max.leader_epoch),
         (NOW + 492, 149, Some(0))
@@ -422,7 +427,7 @@ fn an_aborted_transaction_is_told_to_those_who_read_committed() {
     append(&mut log, &[vec![3]], NOW);
     assert_eq!(log.last_stable(), 0);
     assert!(
-        log.read(0, 1000, Isolation::TxnCommitted, true)
+        log.read(0, 1000, Isolation::TxnCommitted, true, Disk::Wait)
             .unwrap()
             .file
             .is_none()
@@ -442,7 +447,9 @@ fn an_aborted_transaction_is_told_to_those_who_read_committed() {
         last_offset: 3,
         last_stable_offset: 4,
     };
-    let plan = log.read(0, 1000, Isolation::TxnCommitted, true).unwrap();
+    let plan = log
+        .read(0, 1000, Isolation::TxnCommitted, true, Disk::Wait)
+        .unwrap();
     assert_eq!(plan.aborted, Some(vec![want]));
     drop(log);
     let mut log = Log::load(
@@ -455,7 +462,7 @@ fn an_aborted_transaction_is_told_to_those_who_read_committed() {
     .unwrap();
     log.set_high_watermark(4);
     assert_eq!(
-        log.read(0, 1000, Isolation::TxnCommitted, true)
+        log.read(0, 1000, Isolation::TxnCommitted, true, Disk::Wait)
             .unwrap()
             .aborted,
         Some(vec![want])
@@ -566,7 +573,7 @@ fn only_the_last_appends_of_this_process_are_taken_for_in_memory() {
         append(&mut log, &[vec![n]], NOW);
     }
     let known = |log: &mut Log, offset| {
-        let plan = log.read(offset, 1000, Isolation::HighWatermark, true);
+        let plan = log.read(offset, 1000, Isolation::HighWatermark, true, Disk::Wait);
         plan.unwrap().in_memory
     };
     assert!(known(&mut log, 39) && known(&mut log, 20));

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::hosted::Hosted;
 use crate::log::{
-    AppendInfo, FlushTicket, Isolation, LoadOptions, Log, LogError, Offsets, ReadPlan,
+    AppendInfo, Disk, FlushTicket, Isolation, LoadOptions, Log, LogError, Offsets, ReadPlan,
     TimestampAndOffset, TopicPartition,
 };
 
@@ -101,6 +101,26 @@ pub(super) struct Checkpointed {
 /// What is done to one partition on its shard's thread; told why if that cannot be.
 pub type Work = Box<dyn FnOnce(Result<&mut Hosted, LogError>) + Send>;
 
+/// How often a command found something that was not in memory, and came back once it was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// Where memory is so short that what was read is gone again, the shard reads by itself.
+    const MOST: u32 = 64;
+
+    pub(super) fn disk(self) -> Disk {
+        match self.0 {
+            Self::MOST.. => Disk::Wait,
+            _ => Disk::Never,
+        }
+    }
+
+    pub(super) fn again(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 pub(super) enum Command {
     Append {
         items: Vec<AppendItem>,
@@ -111,6 +131,7 @@ pub(super) enum Command {
         items: Vec<ReadItem>,
         wait: Option<ReadWait>,
         reply: oneshot::Sender<ReadResults>,
+        tries: Tries,
     },
     Watch {
         items: Vec<Watch>,
@@ -120,6 +141,7 @@ pub(super) enum Command {
     ListOffsets {
         items: Vec<(TopicPartition, OffsetQuery, Option<i32>)>,
         reply: oneshot::Sender<Vec<Result<OffsetsFound, LogError>>>,
+        tries: Tries,
     },
     /// Anything else that is done to one partition.
     Run {

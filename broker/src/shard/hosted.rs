@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proto::records::Origin;
 
 use super::command::{Appended, OffsetQuery, OffsetsFound, ReadItem};
-use crate::log::{AppendInfo, Isolation, Log, LogError, ReadPlan, TopicPartition};
+use crate::log::{AppendInfo, Disk, Isolation, Log, LogError, ReadPlan, TopicPartition};
 
 /// What this broker is to a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +132,14 @@ impl Hosted {
         }
     }
 
-    pub(super) fn read(&mut self, item: &ReadItem) -> Result<ReadPlan, LogError> {
+    pub(super) fn read(&mut self, item: &ReadItem, disk: Disk) -> Result<ReadPlan, LogError> {
         self.check_leader(item.leader_epoch)?;
         self.log.read(
             item.offset,
             item.max_bytes,
             item.isolation,
             item.min_one_batch,
+            disk,
         )
     }
 
@@ -157,6 +158,7 @@ impl Hosted {
         reader_epoch: Option<i32>,
         now_ms: i64,
         scratch: &mut Vec<u8>,
+        disk: Disk,
     ) -> Result<OffsetsFound, LogError> {
         self.check_leader(reader_epoch)?;
         Ok(match query {
@@ -164,12 +166,12 @@ impl Hosted {
             OffsetQuery::Latest(isolation) => OffsetsFound::One(Some(self.log.latest(isolation))),
             OffsetQuery::MaxTimestamp(isolation) => {
                 let bound = self.bound(isolation);
-                let found = self.log.max_timestamp(scratch)?;
+                let found = self.log.max_timestamp(scratch, disk)?;
                 OffsetsFound::One(found.filter(|found| found.offset < bound))
             }
             OffsetQuery::At(timestamp, isolation) => {
                 let bound = self.bound(isolation);
-                let found = self.log.offset_for_timestamp(timestamp, scratch)?;
+                let found = self.log.offset_for_timestamp(timestamp, scratch, disk)?;
                 OffsetsFound::One(found.filter(|found| found.offset < bound))
             }
             OffsetQuery::Before { timestamp, max } => {

@@ -23,6 +23,9 @@ use crate::log::{LoadOptions, LogConfig, LogError, TopicPartition, checkpoint, f
 /// Commands that may wait in a shard's queue.
 const QUEUE: usize = 1024;
 
+/// Threads of a shard that read what is not in memory: enough for a disk to have a queue.
+const READERS: usize = 8;
+
 /// From the broker's configuration.
 #[derive(Debug, Clone)]
 pub struct LogManagerSettings {
@@ -93,6 +96,7 @@ impl LogManager {
             let worker = Worker::new(flushes.clone(), own, events, flush_times.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
+                .max_blocking_threads(READERS)
                 .build()?;
             let thread = std::thread::Builder::new().name(format!("log-shard-{i}"));
             workers.push(thread.spawn(move || runtime.block_on(worker.run(commands)))?);

@@ -6,7 +6,8 @@
 //! Hops. A produce is one message to the shard and one answer back; a fetch with data as well. A
 //! fetch that waits for data of one shard is parked there and answered by the append that completes
 //! it: no message more. One that spans shards leaves a bell with each and asks again when it rings.
-//! Queues are bounded: a slow disk makes callers of its shard wait, and nobody else.
+//! Queues are bounded: a slow disk makes callers of its shard wait, and nobody else. Reads of what is not in
+//! memory make only their own caller wait.
 //!
 //! `shards` is what handlers call, `command` what travels, `worker` the thread, `hosted` one
 //! partition in it, `flusher` the fsyncs, `dirs` locks and `meta.properties`, `manager` start and stop,

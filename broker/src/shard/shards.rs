@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::command::{
     AppendItem, Appended, Bell, Command, OffsetQuery, OffsetsFound, ReadItem, ReadResults,
-    ReadWait, Watch, Work,
+    ReadWait, Tries, Watch, Work,
 };
 use super::hosted::Hosted;
 use super::worker::satisfied;
@@ -216,8 +216,14 @@ impl Shards {
                 return Ok(Vec::new());
             };
             let (reply, answer) = oneshot::channel();
-            self.send(shard, Command::Read { items, wait, reply })
-                .await?;
+            let tries = Tries::default();
+            let read = Command::Read {
+                items,
+                wait,
+                reply,
+                tries,
+            };
+            self.send(shard, read).await?;
             return answer.await.map_err(|_| ShardGone);
         }
         let results = self.read_parts(&parts).await?;
@@ -242,6 +248,7 @@ impl Shards {
                     items: items.clone(),
                     wait: None,
                     reply,
+                    tries: Tries::default(),
                 },
             )
             .await?;
@@ -316,8 +323,13 @@ impl Shards {
         let mut parts = Vec::new();
         for (shard, at, items) in self.split(items, |i| &i.0) {
             let (reply, answer) = oneshot::channel();
-            self.send(shard, Command::ListOffsets { items, reply })
-                .await?;
+            let tries = Tries::default();
+            let list = Command::ListOffsets {
+                items,
+                reply,
+                tries,
+            };
+            self.send(shard, list).await?;
             parts.push((at, answer));
         }
         gather(count, parts).await

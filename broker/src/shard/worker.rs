@@ -1,5 +1,5 @@
 //! A shard's thread: takes commands in the order they came, many at a time, and keeps fetches that
-//! wait.
+//! wait. A read never waits for the disk here: what is not in memory is read elsewhere first.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,12 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::command::{
-    AppendItem, Appended, Bell, Checkpointed, Command, ReadItem, ReadResults, ReadWait, Watch,
+    AppendItem, Appended, Bell, Checkpointed, Command, OffsetQuery, OffsetsFound, ReadItem,
+    ReadResults, ReadWait, Tries, Watch,
 };
 use super::control::Event;
 use super::flusher::FlushTask;
 use super::hosted::Hosted;
-use crate::log::{LoadOptions, Log, LogError, Offsets, TopicPartition};
+use crate::log::{Cold, Disk, LoadOptions, Log, LogError, Offsets, TopicPartition};
 
 /// Commands taken from the queue at once.
 const DRAIN: usize = 64;
@@ -54,6 +55,17 @@ pub(super) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_millis() as i64)
+}
+
+/// The results, unless something has to be read first.
+fn all_warm<T>(results: Vec<Result<T, LogError>>) -> Result<Vec<Result<T, LogError>>, Vec<Cold>> {
+    let error = |result: &Result<T, LogError>| result.as_ref().err()?.cold().cloned();
+    let cold: Vec<Cold> = results.iter().filter_map(error).collect();
+    if cold.is_empty() {
+        Ok(results)
+    } else {
+        Err(cold)
+    }
 }
 
 fn not_here(partition: &TopicPartition) -> LogError {
@@ -131,7 +143,7 @@ impl Worker {
         match waiter {
             Waiter::Read { items, reply, .. } => {
                 self.forget(id, items.iter().map(|i| &i.partition));
-                let _ = reply.send(self.read_all(&items));
+                self.read(items, None, reply, Tries::default());
             }
             Waiter::Bell { items, .. } => self.forget(id, items.iter().map(|i| &i.partition)),
         }
@@ -155,24 +167,22 @@ impl Worker {
                 let done = self.append(items, origin);
                 let _ = reply.send(done);
             }
-            Command::Read { items, wait, reply } => self.read(items, wait, reply),
+            Command::Read {
+                items,
+                wait,
+                reply,
+                tries,
+            } => self.read(items, wait, reply, tries),
             Command::Watch {
                 items,
                 bell,
                 max_wait,
             } => self.watch(items, bell, max_wait),
-            Command::ListOffsets { items, reply } => {
-                let now = now_ms();
-                let mut found = Vec::with_capacity(items.len());
-                for (partition, query, epoch) in &items {
-                    found.push(match self.partitions.get_mut(partition) {
-                        Some(h) => h.find_offsets(*query, *epoch, now, &mut self.scratch),
-                        None => Err(not_here(partition)),
-                    });
-                }
-                self.trim_scratch();
-                let _ = reply.send(found);
-            }
+            Command::ListOffsets {
+                items,
+                reply,
+                tries,
+            } => self.list_offsets(items, reply, tries),
             Command::Run { partition, work } => self.run_work(&partition, work),
             Command::Host {
                 partition,
@@ -262,12 +272,13 @@ impl Worker {
         }
     }
 
-    fn read_all(&mut self, items: &[ReadItem]) -> ReadResults {
+    /// All results, or what is to be read first.
+    fn read_all(&mut self, items: &[ReadItem], disk: Disk) -> Result<ReadResults, Vec<Cold>> {
         let read = |item: &ReadItem| match self.partitions.get_mut(&item.partition) {
-            Some(hosted) => hosted.read(item),
+            Some(hosted) => hosted.read(item, disk),
             None => Err(not_here(&item.partition)),
         };
-        items.iter().map(read).collect()
+        all_warm(items.iter().map(read).collect())
     }
 
     fn read(
@@ -275,8 +286,21 @@ impl Worker {
         items: Vec<ReadItem>,
         wait: Option<ReadWait>,
         reply: oneshot::Sender<ReadResults>,
+        tries: Tries,
     ) {
-        let results = self.read_all(&items);
+        let results = match self.read_all(&items, tries.disk()) {
+            Ok(results) => results,
+            Err(cold) => {
+                let tries = tries.again();
+                let again = Command::Read {
+                    items,
+                    wait,
+                    reply,
+                    tries,
+                };
+                return self.load_first(cold, again);
+            }
+        };
         match wait {
             Some(wait) if !satisfied(&results, wait.min_bytes) && !wait.max_wait.is_zero() => {
                 let partitions: Vec<_> = items.iter().map(|i| i.partition.clone()).collect();
@@ -291,6 +315,53 @@ impl Worker {
                 let _ = reply.send(results);
             }
         }
+    }
+
+    fn list_offsets(
+        &mut self,
+        items: Vec<(TopicPartition, OffsetQuery, Option<i32>)>,
+        reply: oneshot::Sender<Vec<Result<OffsetsFound, LogError>>>,
+        tries: Tries,
+    ) {
+        let (now, disk) = (now_ms(), tries.disk());
+        let mut found = Vec::with_capacity(items.len());
+        for (partition, query, epoch) in &items {
+            found.push(match self.partitions.get_mut(partition) {
+                Some(h) => h.find_offsets(*query, *epoch, now, &mut self.scratch, disk),
+                None => Err(not_here(partition)),
+            });
+        }
+        self.trim_scratch();
+        match all_warm(found) {
+            Ok(found) => {
+                let _ = reply.send(found);
+            }
+            Err(cold) => {
+                let tries = tries.again();
+                let again = Command::ListOffsets {
+                    items,
+                    reply,
+                    tries,
+                };
+                self.load_first(cold, again);
+            }
+        }
+    }
+
+    /// Has somebody else wait for the disk; then the command comes back. Appends and reads of what is
+    /// in memory go on meanwhile.
+    fn load_first(&self, cold: Vec<Cold>, again: Command) {
+        let own = self.own.clone();
+        tokio::task::spawn_blocking(move || {
+            for piece in cold {
+                // what cannot be read is told by the one who reads it in the end
+                let _ = piece.load();
+            }
+            if let Some(shard) = own.upgrade() {
+                // a shard that has ended has dropped its other callers too
+                let _ = shard.blocking_send(again);
+            }
+        });
     }
 
     fn watch(&mut self, items: Vec<Watch>, bell: Bell, max_wait: Duration) {
@@ -341,45 +412,52 @@ impl Worker {
             let Some((waiter, due)) = self.waiters.remove(&id) else {
                 continue;
             };
-            let done = match waiter {
+            let still = match waiter {
                 Waiter::Read {
                     items,
                     min_bytes,
                     reply,
-                } => {
-                    let results = self.read_all(&items);
-                    if reply.is_closed() || satisfied(&results, min_bytes) {
+                } => match self.read_all(&items, Disk::Never) {
+                    Ok(results) if reply.is_closed() || satisfied(&results, min_bytes) => {
                         self.forget(id, items.iter().map(|i| &i.partition));
                         let _ = reply.send(results);
-                        true
-                    } else {
-                        self.waiters.insert(
-                            id,
-                            (
-                                Waiter::Read {
-                                    items,
-                                    min_bytes,
-                                    reply,
-                                },
-                                due,
-                            ),
-                        );
-                        false
+                        None
                     }
-                }
-                Waiter::Bell { items, bell } => {
-                    if self.has_news(&items) {
+                    Ok(_) => Some(Waiter::Read {
+                        items,
+                        min_bytes,
+                        reply,
+                    }),
+                    Err(cold) => {
                         self.forget(id, items.iter().map(|i| &i.partition));
-                        bell();
-                        true
-                    } else {
-                        self.waiters.insert(id, (Waiter::Bell { items, bell }, due));
-                        false
+                        let max_wait = due.saturating_duration_since(Instant::now());
+                        let again = Command::Read {
+                            items,
+                            wait: Some(ReadWait {
+                                min_bytes,
+                                max_wait,
+                            }),
+                            reply,
+                            tries: Tries::default().again(),
+                        };
+                        self.load_first(cold, again);
+                        None
                     }
+                },
+                Waiter::Bell { items, bell } if self.has_news(&items) => {
+                    self.forget(id, items.iter().map(|i| &i.partition));
+                    bell();
+                    None
                 }
+                bell @ Waiter::Bell { .. } => Some(bell),
             };
-            if done {
-                self.deadlines.remove(&(due, id));
+            match still {
+                Some(waiter) => {
+                    self.waiters.insert(id, (waiter, due));
+                }
+                None => {
+                    self.deadlines.remove(&(due, id));
+                }
             }
         }
     }
@@ -458,7 +536,9 @@ impl Worker {
         let now = now_ms();
         for (_, (waiter, _)) in std::mem::take(&mut self.waiters) {
             if let Waiter::Read { items, reply, .. } = waiter {
-                let _ = reply.send(self.read_all(&items));
+                if let Ok(results) = self.read_all(&items, Disk::Wait) {
+                    let _ = reply.send(results);
+                }
             }
         }
         let mut all = Vec::with_capacity(self.partitions.len());

@@ -179,13 +179,7 @@ fn log_config(config: Option<&Path>) -> Result<LogConfig, String> {
     let Some(path) = folder.map(|folder| folder.join("logging.yaml")) else {
         return Ok(LogConfig::default());
     };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            LogConfig::from_yaml(&text).map_err(|error| format!("{}: {error}.", path.display()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LogConfig::default()),
-        Err(error) => Err(format!("{} cannot be read: {error}.", path.display())),
-    }
+    LogConfig::read(&path).map_err(|error| format!("{error}."))
 }
 
 /// Sends a four-letter word and prints the answer (Java: `FourLetterWordMain`).

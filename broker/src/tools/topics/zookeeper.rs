@@ -475,7 +475,7 @@ fn validate(configs: &BTreeMap<String, String>) -> Result<(), Failure> {
         .iter()
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
-    TopicConfig::validate(&overrides).map_err(Failure::new)
+    TopicConfig::validate(&overrides).map_err(|why| Failure::new(why.to_string()))
 }
 
 /// Java: `Topic.validate`.

@@ -1,13 +1,13 @@
-//! `logging.yaml`: levels, console, rotation. Never opens the file; errors name the key.
+//! `logging.yaml`: levels, console, rotation. Errors name file, line and key.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tracing::Level;
 
 /// What the console shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Console {
     /// everything when there is no log file, else what `Startup` shows
     #[default]
@@ -31,24 +31,53 @@ pub struct LogConfig {
     pub max_files: u32,
 }
 
+/// What is wrong, and in which line where it is one.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{0}")]
-    Syntax(String),
-    #[error("{key}: {value} is not a level: write error, warn, info, debug or trace")]
-    Level { key: String, value: String },
-    #[error("max_size: {0} is not a size: write a number with KB, MB or GB")]
-    Size(String),
+#[error("{}{why}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct ConfigError {
+    line: Option<usize>,
+    why: String,
 }
 
+/// Values are read by hand, so that what is wrong with one can be told with its line.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct File {
-    level: Option<String>,
-    levels: BTreeMap<String, String>,
-    console: Console,
-    max_size: Option<String>,
-    max_files: Option<u32>,
+    levels: BTreeMap<String, Scalar>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Scalar>,
+}
+
+/// A value as it stands there, whatever YAML takes it for.
+#[derive(Debug)]
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Scalar;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("one value")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(text.to_owned()))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar(value.to_string()))
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
 }
 
 impl Default for LogConfig {
@@ -64,6 +93,32 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
+    /// What `file` says; a file that is not there says nothing.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        match std::fs::read(file) {
+            Ok(bytes) => std::str::from_utf8(&bytes)
+                .map_err(|error| {
+                    let before = &bytes[..error.valid_up_to()];
+                    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                    let why = "not UTF-8".to_owned();
+                    ConfigError {
+                        line: Some(line),
+                        why,
+                    }
+                })
+                .and_then(Self::from_yaml)
+                .map_err(|error| match error.line {
+                    Some(_) => format!("{}, {error}", file.display()),
+                    None => format!("{}: {error}", file.display()),
+                }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(format!(
+                "{} cannot be read: {error}: make it readable, or remove it for the defaults",
+                file.display()
+            )),
+        }
+    }
+
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         if text
@@ -72,24 +127,45 @@ impl LogConfig {
         {
             return Ok(config);
         }
-        let file: File =
-            serde_yaml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
-        if let Some(text) = file.level {
-            config.level = level("level", &text)?;
-        }
-        for (target, text) in file.levels {
-            let level = level(&format!("levels.{target}"), &text)?;
-            config.targets.push((target, level));
+        let file: File = serde_yaml::from_str(text).map_err(|error| told(&error))?;
+        for (target, Scalar(name)) in file.levels {
+            let level = level(&name).map_err(|why| wrong(text, &["levels", &target], &name, why));
+            config.targets.push((target, level?));
         }
         config
             .targets
             .sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
-        config.console = file.console;
-        if let Some(text) = file.max_size {
-            config.max_bytes = size(&text).ok_or(ConfigError::Size(text))?;
+        for (key, Scalar(value)) in &file.others {
+            config
+                .set(key, value)
+                .map_err(|why| wrong(text, &[key], value, why))?;
         }
-        config.max_files = file.max_files.unwrap_or(config.max_files);
         Ok(config)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
+        match key {
+            "level" => self.level = level(value)?,
+            "console" => {
+                self.console = match value {
+                    "auto" => Console::Auto,
+                    "all" => Console::All,
+                    "startup" => Console::Startup,
+                    // YAML takes `off` for false
+                    "off" | "false" => Console::Off,
+                    _ => return Err("write auto, all, startup or off"),
+                }
+            }
+            "max_size" => {
+                let why = "is not a size: write a number with KB, MB or GB";
+                self.max_bytes = size(value).ok_or(why)?;
+            }
+            "max_files" => {
+                self.max_files = value.parse().map_err(|_| "is not a number of files")?;
+            }
+            _ => return Err("no such key: level, levels, console, max_size and max_files are"),
+        }
+        Ok(())
     }
 
     /// The level of all targets without one of their own.
@@ -112,11 +188,35 @@ impl LogConfig {
     }
 }
 
-fn level(key: &str, text: &str) -> Result<Level, ConfigError> {
-    text.parse().map_err(|_| ConfigError::Level {
-        key: key.to_owned(),
-        value: text.to_owned(),
-    })
+fn level(name: &str) -> Result<Level, &'static str> {
+    name.parse()
+        .map_err(|_| "is not a level: write error, warn, info, debug or trace")
+}
+
+/// One value is wrong: where it stands is where its keys stand, one after the other.
+fn wrong(yaml: &str, keys: &[&str], value: &str, why: &str) -> ConfigError {
+    let mut lines = yaml.lines().enumerate();
+    let is = |text: &str, key: &str| {
+        let text = text.trim_start().trim_start_matches(['"', '\'']);
+        let rest = text.strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    };
+    let mut line = None;
+    for key in keys {
+        line = lines.find(|(_, text)| is(text, key)).map(|(at, _)| at + 1);
+    }
+    let key = keys.join(".");
+    ConfigError {
+        line,
+        why: format!("{key}: {value} {why}"),
+    }
+}
+
+/// The parser's words, with the line in front of them.
+fn told(error: &serde_yaml::Error) -> ConfigError {
+    let why = error.to_string();
+    let line = error.location().map(|location| location.line());
+    ConfigError { line, why }
 }
 
 /// `256MB`, `10 KB`, `1GB`, or bytes.
@@ -155,15 +255,43 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_key() {
+    fn errors_name_line_and_key() {
         for (text, part) in [
-            ("level: loud", "level: loud is not a level"),
-            ("levels: {net: 7}", "levels.net"),
-            ("max_size: big", "max_size: big"),
-            ("colour: red", "colour"),
+            ("level: loud", "line 1: level: loud is not a level"),
+            ("# x\nlevels:\n  net: 7\n", "line 3: levels.net: 7 is not a"),
+            ("level: info\nmax_size: big", "line 2: max_size: big is not"),
+            (
+                "level: info\ncolour: red",
+                "line 2: colour: red no such key",
+            ),
+            (
+                "level: info\nmax_files: many",
+                "line 2: max_files: many is not",
+            ),
+            (
+                "level: info\nconsole: red",
+                "line 2: console: red write auto",
+            ),
+            ("level: info\nlevels: [\n", "line "),
+            ("level: info\nlevels: 3\n", "line "),
+            ("level: [1]\n", "line "),
         ] {
             let error = LogConfig::from_yaml(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("logging.yaml");
+        assert!(LogConfig::read(&file).is_ok());
+        std::fs::write(&file, b"level: info\n\xff: 1\n").unwrap();
+        let why = LogConfig::read(&file).unwrap_err();
+        assert!(why.ends_with("logging.yaml, line 2: not UTF-8"), "{why}");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        let why = LogConfig::read(&file).unwrap_err();
+        assert!(why.contains("logging.yaml cannot be read: "), "{why}");
     }
 }

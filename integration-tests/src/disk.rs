@@ -3,10 +3,14 @@
 //! n-th operation. The same seed gives the same run.
 //!
 //! What is durable: bytes of a file after its `sync`, names after `sync_dir`. Of the rest, a power
-//! cut keeps any sectors of any writes, and the first so many changes of names.
+//! cut keeps any sectors of any writes, and the first so many changes of names. A sector comes to the
+//! medium as memory has it at that moment, with all that was written to it before.
 //!
 //! After a failed sync it does what Linux does: what the device has refused stays in memory, where every
-//! process reads it, counts as written, and is gone with the power, whatever is synced later.
+//! process reads it, counts as written, and is gone with the power, whatever is synced later; unless
+//! somebody writes to the same sector again, which takes it along.
+//!
+//! It counts what it has done to its user, so that a run can tell whether a fault was one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,8 +27,13 @@ const SECTOR: usize = 512;
 /// A change of a file's bytes that is not synced.
 #[derive(Debug, Clone)]
 enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
     Len(usize),
+    /// a length that a failed sync has left over: the file system tries it again, and memory has it
+    LenAgain(usize),
 }
 
 /// A change of a name that is not synced.
@@ -39,10 +48,55 @@ enum Naming {
 struct Inode {
     /// as a running process sees it
     live: Vec<u8>,
+    /// the same without what is not synced
+    clean: Vec<u8>,
     /// as the medium has it
     durable: Vec<u8>,
     unsynced: Vec<Change>,
 }
+
+/// An operation that changes something.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Write,
+    Resize,
+    Sync,
+    Create,
+    Rename,
+    Remove,
+    SyncDir,
+}
+
+/// What a disk has done to its user, by name: a crash at each kind of operation, and what became of
+/// writes.
+pub const DEEDS: &[&str] = &[
+    "power lost at a write",
+    "power lost at a change of length",
+    "power lost at a sync",
+    "power lost at a creation",
+    "power lost at a rename",
+    "power lost at a removal",
+    "power lost at a folder's sync",
+    "process ended at a write",
+    "process ended at a change of length",
+    "process ended at a sync",
+    "process ended at a creation",
+    "process ended at a rename",
+    "process ended at a removal",
+    "process ended at a folder's sync",
+    UNSYNCED_LOST,
+    TORN,
+    NAME_LOST,
+    NO_ROOM,
+    REFUSED,
+    FLIPPED,
+];
+const UNSYNCED_LOST: &str = "unsynced write lost";
+const TORN: &str = "write torn";
+const NAME_LOST: &str = "unsynced name lost";
+const NO_ROOM: &str = "write refused by a full disk";
+const REFUSED: &str = "sync refused";
+const FLIPPED: &str = "bit flipped";
 
 type Names = BTreeMap<PathBuf, u64>;
 
@@ -57,6 +111,8 @@ struct World {
     /// operations that change something, so far
     operations: u64,
     power_fails_at: Option<u64>,
+    /// what fails then is only the process
+    process_only: bool,
     powered: bool,
     capacity: Option<u64>,
     syncs_to_fail: u32,
@@ -64,6 +120,7 @@ struct World {
     made_up: u64,
     sync_failed: bool,
     sync_time: Duration,
+    deeds: BTreeMap<&'static str, u64>,
 }
 
 /// Handles share one disk.
@@ -87,12 +144,14 @@ impl SimDisk {
             unsynced: Vec::new(),
             operations: 0,
             power_fails_at: None,
+            process_only: false,
             powered: true,
             capacity: None,
             syncs_to_fail: 0,
             made_up: 0,
             sync_failed: false,
             sync_time: Duration::from_micros(100),
+            deeds: BTreeMap::new(),
         })))
     }
 
@@ -109,6 +168,28 @@ impl SimDisk {
     pub fn fail_power_after(&self, n: u64) {
         let mut world = self.world();
         world.power_fails_at = Some(world.operations + n);
+        world.process_only = false;
+    }
+
+    /// The process ends during the `n`-th change from now; bring it back with [`Self::power_on`].
+    pub fn fail_process_after(&self, n: u64) {
+        self.fail_power_after(n);
+        self.world().process_only = true;
+    }
+
+    /// What it has done, one of [`DEEDS`] each, and how often.
+    pub fn deeds(&self) -> BTreeMap<&'static str, u64> {
+        self.world().deeds.clone()
+    }
+
+    /// Every file as a running process sees it.
+    pub fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let world = self.world();
+        let live = |inode: &u64| world.inodes.get(inode).map(|i| i.live.clone());
+        let files = world.live.iter();
+        files
+            .map(|(path, inode)| (path.clone(), live(inode).unwrap_or_default()))
+            .collect()
     }
 
     pub fn powered(&self) -> bool {
@@ -135,8 +216,9 @@ impl SimDisk {
     pub fn flip_bit(&self, path: &Path, offset: usize, bit: u8) {
         let mut world = self.world();
         if let Some(inode) = world.live.get(path).copied() {
+            world.did(FLIPPED);
             if let Some(inode) = world.inodes.get_mut(&inode) {
-                for bytes in [&mut inode.live, &mut inode.durable] {
+                for bytes in [&mut inode.live, &mut inode.clean, &mut inode.durable] {
                     if let Some(byte) = bytes.get_mut(offset) {
                         *byte ^= 1 << (bit % 8);
                     }
@@ -225,13 +307,18 @@ impl SimDisk {
 
 impl World {
     /// Counts a change; an error once the power is gone.
-    fn change(&mut self) -> io::Result<()> {
+    fn change(&mut self, step: Step) -> io::Result<()> {
         self.alive()?;
         self.operations += 1;
         if self.power_fails_at.is_some_and(|at| self.operations >= at) {
             self.powered = false;
+            self.did(crashed_at(step, self.process_only));
         }
         Ok(())
+    }
+
+    fn did(&mut self, deed: &'static str) {
+        *self.deeds.entry(deed).or_default() += 1;
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -260,8 +347,17 @@ impl World {
         more.min(capacity.saturating_sub(self.used()) as usize)
     }
 
+    fn no_room(&mut self) -> io::Error {
+        self.made_up += 1;
+        self.did(NO_ROOM);
+        io::Error::from(io::ErrorKind::StorageFull)
+    }
+
     fn lose_unsynced(&mut self) {
         let keep = self.rng.below(self.unsynced.len() + 1);
+        if keep < self.unsynced.len() {
+            self.did(NAME_LOST);
+        }
         let naming = std::mem::take(&mut self.unsynced);
         for change in naming.into_iter().take(keep) {
             change.apply(&mut self.durable);
@@ -269,14 +365,73 @@ impl World {
         self.live = self.durable.clone();
         // A cut in which nothing more reaches the medium, everything does, or some sectors do.
         let percent = *self.rng.pick(&[0, 30, 70, 100]);
+        let (mut lost, mut torn) = (0, 0);
         for inode in self.inodes.values_mut() {
             for change in std::mem::take(&mut inode.unsynced) {
-                change.keep_sectors(&mut inode.durable, &mut self.rng, percent);
+                let (kept, all) = inode.write_out(&change, || self.rng.chance(percent));
+                lost += u64::from(kept < all);
+                torn += u64::from(kept < all && kept > 0);
             }
             inode.live = inode.durable.clone();
+            inode.clean = inode.durable.clone();
+        }
+        for (deed, count) in [(UNSYNCED_LOST, lost), (TORN, torn)] {
+            if count > 0 {
+                *self.deeds.entry(deed).or_default() += count;
+            }
         }
         let named: BTreeSet<u64> = self.live.values().copied().collect();
         self.inodes.retain(|inode, _| named.contains(inode));
+    }
+}
+
+fn crashed_at(step: Step, process_only: bool) -> &'static str {
+    let at = match step {
+        Step::Write => 0,
+        Step::Resize => 1,
+        Step::Sync => 2,
+        Step::Create => 3,
+        Step::Rename => 4,
+        Step::Remove => 5,
+        Step::SyncDir => 6,
+    };
+    DEEDS[at + if process_only { 7 } else { 0 }]
+}
+
+impl Inode {
+    /// The oldest change that is not synced comes to the medium, as far as `keep` says: how many of its
+    /// sectors, of how many.
+    fn write_out(&mut self, change: &Change, mut keep: impl FnMut() -> bool) -> (usize, usize) {
+        if !matches!(change, Change::LenAgain(_)) {
+            change.apply(&mut self.clean);
+        }
+        let (mut kept, mut all) = (0, 0);
+        match change {
+            Change::Len(_) | Change::LenAgain(_) => {
+                all = 1;
+                if keep() {
+                    kept = 1;
+                    change.apply(&mut self.durable);
+                }
+            }
+            Change::Write { offset, bytes } => {
+                let end = offset + bytes.len();
+                let mut at = *offset;
+                while at < end {
+                    let begin = at / SECTOR * SECTOR;
+                    let next = end.min(begin + SECTOR);
+                    all += 1;
+                    if keep() {
+                        kept += 1;
+                        let len = next.max(self.durable.len());
+                        let until = len.min(begin + SECTOR).min(self.clean.len());
+                        write(&mut self.durable, begin, &self.clean[begin..until]);
+                    }
+                    at = next;
+                }
+            }
+        }
+        (kept, all)
     }
 }
 
@@ -302,28 +457,7 @@ impl Change {
     fn apply(&self, to: &mut Vec<u8>) {
         match self {
             Self::Write { offset, bytes } => write(to, *offset, bytes),
-            Self::Len(len) => to.resize(*len, 0),
-        }
-    }
-
-    fn keep_sectors(&self, to: &mut Vec<u8>, rng: &mut Rng, percent: usize) {
-        match self {
-            Self::Len(_) => {
-                if rng.chance(percent) {
-                    self.apply(to);
-                }
-            }
-            Self::Write { offset, bytes } => {
-                let end = offset + bytes.len();
-                let mut at = *offset;
-                while at < end {
-                    let next = end.min((at / SECTOR + 1) * SECTOR);
-                    if rng.chance(percent) {
-                        write(to, at, &bytes[at - offset..next - offset]);
-                    }
-                    at = next;
-                }
-            }
+            Self::Len(len) | Self::LenAgain(len) => to.resize(*len, 0),
         }
     }
 }
@@ -341,14 +475,10 @@ fn used_part(bytes: &[u8]) -> &[u8] {
     &bytes[..end.map_or(0, |last| last + 1)]
 }
 
-fn no_space() -> io::Error {
-    io::Error::from(io::ErrorKind::StorageFull)
-}
-
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut world = self.world();
-        world.change()?;
+        world.change(Step::Create)?;
         if world.live.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -407,7 +537,7 @@ impl Disk for SimDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.find(from)?;
-        world.change()?;
+        world.change(Step::Rename)?;
         let change = Naming::Rename(from.to_owned(), to.to_owned());
         change.clone().apply(&mut world.live);
         world.unsynced.push(change);
@@ -417,7 +547,7 @@ impl Disk for SimDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.find(path)?;
-        world.change()?;
+        world.change(Step::Remove)?;
         world.live.remove(path);
         world.unsynced.push(Naming::Unlink(path.to_owned()));
         world.alive()
@@ -425,7 +555,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.change()?;
+        world.change(Step::SyncDir)?;
         world.alive()?;
         for change in std::mem::take(&mut world.unsynced) {
             change.apply(&mut world.durable);
@@ -448,8 +578,12 @@ impl SimFile {
     }
 
     fn push(&self, change: Change) -> io::Result<()> {
+        let step = match &change {
+            Change::Write { .. } => Step::Write,
+            Change::Len(_) | Change::LenAgain(_) => Step::Resize,
+        };
         self.with(|world, inode| {
-            world.change()?;
+            world.change(step)?;
             if let Some(inode) = world.inodes.get_mut(&inode) {
                 change.apply(&mut inode.live);
                 inode.unsynced.push(change);
@@ -490,8 +624,7 @@ impl DiskFile for SimFile {
             bytes: bytes[..fits].to_vec(),
         })?;
         if fits < bytes.len() {
-            self.disk.world().made_up += 1;
-            return Err(no_space());
+            return Err(self.disk.world().no_room());
         }
         Ok(())
     }
@@ -499,8 +632,7 @@ impl DiskFile for SimFile {
     fn allocate(&mut self, len: u64) -> io::Result<()> {
         let grows = len.saturating_sub(self.size()?) as usize;
         if self.with(|world, _| Ok(world.room(grows)))? < grows {
-            self.disk.world().made_up += 1;
-            return Err(no_space());
+            return Err(self.disk.world().no_room());
         }
         self.push(Change::Len(len as usize))
     }
@@ -511,23 +643,21 @@ impl DiskFile for SimFile {
 
     fn sync(&mut self) -> io::Result<Duration> {
         self.with(|world, inode| {
-            world.change()?;
+            world.change(Step::Sync)?;
             world.alive()?;
             let fails = world.syncs_to_fail > 0;
             world.syncs_to_fail = world.syncs_to_fail.saturating_sub(1);
             if let Some(inode) = world.inodes.get_mut(&inode) {
-                if fails {
-                    // Lengths are the file system's own business, which it tries again.
-                    let length = |change: &Change| matches!(change, Change::Len(_));
-                    inode.unsynced.retain(length);
-                } else {
-                    for change in std::mem::take(&mut inode.unsynced) {
-                        change.apply(&mut inode.durable);
+                for change in std::mem::take(&mut inode.unsynced) {
+                    inode.write_out(&change, || !fails);
+                    if let (true, Change::Len(len) | Change::LenAgain(len)) = (fails, change) {
+                        inode.unsynced.push(Change::LenAgain(len));
                     }
                 }
             }
             if fails {
                 world.made_up += 1;
+                world.did(REFUSED);
                 world.sync_failed = true;
                 // Whoever is told lives long enough to act on it.
                 world.power_fails_at = None;
@@ -535,5 +665,108 @@ impl DiskFile for SimFile {
             }
             Ok(world.sync_time)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "/data/file";
+
+    fn file(disk: &SimDisk) -> Box<dyn DiskFile> {
+        let mut file = disk.create(Path::new(FILE)).unwrap();
+        file.allocate(2048).unwrap();
+        file.sync().unwrap();
+        disk.sync_dir(Path::new("/data")).unwrap();
+        file
+    }
+
+    fn bytes(disk: &SimDisk) -> Vec<u8> {
+        disk.contents().remove(0).1
+    }
+
+    /// Two writes to one sector: the second never comes to the medium without the first; and one to
+    /// another sector may.
+    #[test]
+    fn a_sector_that_is_kept_has_all_that_was_written_to_it() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..300 {
+            let disk = SimDisk::new(seed);
+            let mut file = file(&disk);
+            file.write_at(b"one", 0).unwrap();
+            file.write_at(b"two", 3).unwrap();
+            file.write_at(b"far", 1024).unwrap();
+            disk.cut_power();
+            disk.power_cycle();
+            let bytes = bytes(&disk);
+            seen.insert((bytes[..6].to_vec(), bytes[1024..1027].to_vec()));
+        }
+        let firsts: BTreeSet<&[u8]> = seen.iter().map(|(first, _)| &first[..]).collect();
+        assert_eq!(
+            firsts,
+            BTreeSet::from([&[0; 6][..], b"one\0\0\0", b"onetwo"])
+        );
+        assert!(seen.contains(&(vec![0; 6], b"far".to_vec())), "other order");
+    }
+
+    /// What a failed sync has not brought to the medium gets there with its sector, or never.
+    #[test]
+    fn what_the_device_has_refused_stays_in_memory() {
+        for (again, kept) in [(1000, b"\0\0\0"), (3, b"one")] {
+            let disk = SimDisk::new(1);
+            let mut file = file(&disk);
+            file.write_at(b"one", 0).unwrap();
+            disk.fail_syncs(1);
+            file.sync().unwrap_err();
+            assert_eq!(&bytes(&disk)[..3], b"one");
+            assert_eq!(disk.not_durable(), Some(PathBuf::from(FILE)));
+            file.write_at(b"two", again).unwrap();
+            file.sync().unwrap();
+            disk.cut_power();
+            disk.power_cycle();
+            assert_eq!(&bytes(&disk)[..3], kept);
+        }
+    }
+
+    #[test]
+    fn what_it_does_is_counted() {
+        let mut deeds = BTreeMap::new();
+        for seed in 0..200 {
+            let disk = SimDisk::new(seed);
+            if seed % 2 == 0 {
+                disk.fail_power_after(1 + seed / 2 % 9);
+            } else {
+                disk.fail_process_after(1 + seed / 2 % 9);
+            }
+            let _ = use_it(&disk);
+            disk.power_cycle();
+            if let Some((path, len)) = disk.files().first() {
+                disk.flip_bit(path, len / 2, 0);
+            }
+            disk.set_capacity(Some(0));
+            let mut file = disk.create(Path::new("/data/late")).unwrap();
+            file.write_at(b"no room", 0).unwrap_err();
+            disk.fail_syncs(1);
+            file.sync().unwrap_err();
+            deeds.extend(disk.deeds());
+        }
+        let all: BTreeSet<&str> = DEEDS.iter().copied().collect();
+        let done: BTreeSet<&str> = deeds.into_keys().collect();
+        assert_eq!(done, all);
+    }
+
+    /// Every kind of operation.
+    fn use_it(disk: &SimDisk) -> io::Result<()> {
+        let (one, two) = (Path::new("/data/one"), Path::new("/data/two"));
+        let mut file = disk.create(one)?;
+        file.allocate(8192)?;
+        file.write_at(&[7; 4096], 0)?;
+        file.sync()?;
+        disk.rename(one, two)?;
+        disk.sync_dir(Path::new("/data"))?;
+        file.write_at(&[8; 4096], 0)?;
+        disk.create(one)?;
+        disk.remove(two)
     }
 }

@@ -110,3 +110,42 @@ fn the_same_seed_is_the_same_run() {
     let values: std::collections::BTreeSet<_> = first.iter().map(|l| l.split(' ').nth(1)).collect();
     assert_eq!(values.len(), 4, "{first:?}");
 }
+
+/// Every event of a run, as it is printed.
+#[test]
+fn the_same_seed_is_the_same_run_to_the_byte() {
+    let trace = |seed: &str| {
+        let args = ["--first", seed, "--jobs", "1", "--trace"];
+        let output = Command::new(env!("CARGO_BIN_EXE_zk-sim"))
+            .args(args)
+            .output();
+        let mut text = String::from_utf8(output.unwrap().stdout).unwrap();
+        // How long it took is not of the run.
+        let end = text.rfind(" watch events judged").unwrap();
+        text.truncate(end);
+        text
+    };
+    let first = trace("7");
+    assert!(first.lines().count() > 300);
+    assert!(first == trace("7"), "seed 7 is not the same run twice");
+    assert!(first != trace("8"));
+}
+
+#[test]
+fn what_is_never_exercised_fails_the_run() {
+    let run = |more: &[&str]| {
+        let args = [&["--first", "3", "--jobs", "1"], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_zk-sim"))
+            .args(args)
+            .output();
+        let output = output.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), text)
+    };
+    let (well, text) = run(&[]);
+    assert!(well, "{text}");
+    let (well, text) = run(&["--all"]);
+    assert!(!well, "{text}");
+    let missing = text.lines().find(|l| l.starts_with("never exercised: "));
+    assert!(missing.unwrap().contains("TRUNC breaks off"), "{text}");
+}

@@ -36,8 +36,14 @@ pub enum Mutant {
     KeepEphemerals,
     /// a leader does not know the sessions that move to a learner (ClickHouse#116690)
     ForgetSessions,
+    /// a leader does not listen to what learners say of their sessions
+    ForgetTouches,
+    /// a write does not look at those that are on their way before it
+    ForgetOutstanding,
     /// a leader's log knows a reconfiguration before its configuration file does
     ConfigAfterLog,
+    /// a configuration that is activated takes the file of a newer, proposed one away
+    ForgetProposedConfig,
     /// a learner is brought up to date and never serves
     NeverUpToDate,
     /// a snapshot that is read gives everybody all rights (3306)

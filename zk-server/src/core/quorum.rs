@@ -34,7 +34,9 @@ impl Server {
                 session,
                 timeout_ms,
             } => {
-                self.tracker.touch(session, timeout_ms);
+                if !mutants::is(Mutant::ForgetTouches) {
+                    self.tracker.touch(session, timeout_ms);
+                }
             }
             FromQuorum::Revalidate {
                 link,

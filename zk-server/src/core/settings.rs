@@ -71,7 +71,14 @@ pub struct Settings {
     pub container_max_never_used_ms: i64,
     /// for the spread of snapshots over servers
     pub seed: i64,
+    /// After so many transactions the next leader begins with a new epoch. Another number than
+    /// [`ZXIDS_PER_EPOCH`] is for tests, which can't wait for so many.
+    pub zxids_per_epoch: u32,
 }
+
+/// As many as 32 bits count, but for those with a meaning: 0 begins an epoch, and Java gives up before
+/// the last one.
+pub const ZXIDS_PER_EPOCH: u32 = u32::MAX - 1;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -108,6 +115,7 @@ impl Default for Settings {
             container_max_per_minute: 10_000,
             container_max_never_used_ms: 0,
             seed: 0,
+            zxids_per_epoch: ZXIDS_PER_EPOCH,
         }
     }
 }

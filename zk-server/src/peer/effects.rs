@@ -303,10 +303,12 @@ impl Peer {
         out.push(PeerOutput::Configured { view, active: true });
         // That takes the file of a proposed one away. A newer one, proposed while a learner was brought up to
         // date, has yet to be logged.
-        out.extend(next.map(|view| PeerOutput::Configured {
-            view,
-            active: false,
-        }));
+        if !mutants::is(Mutant::ForgetProposedConfig) {
+            out.extend(next.map(|view| PeerOutput::Configured {
+                view,
+                active: false,
+            }));
+        }
     }
 
     /// A leader's server has made a transaction.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use proto::zk::stat::StatPersisted;
 
+use crate::mutants::{self, Mutant};
 use crate::tree::DataTree;
 use crate::tree::acls::AclList;
 use crate::tree::digest::Crc;
@@ -86,7 +87,7 @@ impl Overlay {
     }
 
     fn change(&self, path: &str) -> Option<&Change> {
-        if self.changes.is_empty() {
+        if self.changes.is_empty() || mutants::is(Mutant::ForgetOutstanding) {
             return None;
         }
         let path = key(path);

@@ -143,7 +143,7 @@ impl Server {
     /// An epoch has 2^32 - 2 transactions; the next leader begins with a new one (Java:
     /// `XidRolloverException`).
     fn zxids_are_used_up(&mut self, out: &mut Vec<Output>) -> bool {
-        let used_up = self.last_assigned as u32 >= u32::MAX - 1;
+        let used_up = self.last_assigned as u32 >= self.settings.zxids_per_epoch;
         if used_up {
             self.abandon(
                 "zxid lower 32 bits have rolled over, forcing re-election, and therefore new epoch start",

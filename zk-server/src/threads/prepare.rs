@@ -10,6 +10,7 @@ use driver::logging::STARTUP;
 use crate::auth::Providers;
 use crate::config::Config;
 use crate::core::Settings;
+use crate::core::settings::ZXIDS_PER_EPOCH;
 use crate::net::Startup;
 use crate::store::{
     Compression, DatabaseSettings, FolderLock, Loaded, RealDisk, Store, StoreConfig, StoreError,
@@ -161,6 +162,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         container_max_never_used_ms: i64::try_from(core.container_max_never_used_ms)
             .unwrap_or(i64::MAX),
         seed,
+        zxids_per_epoch: ZXIDS_PER_EPOCH,
     }
 }
 

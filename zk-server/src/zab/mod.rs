@@ -14,7 +14,7 @@ pub mod learner;
 mod observer_master;
 pub mod settings;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod zxid;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use proto::jute::Jute;
+use proto::zk::OpCode;
 use proto::zk::txn::TxnHeader;
 
 use crate::quorum::View;
@@ -37,6 +38,23 @@ pub(super) fn record_by(zxid: i64, author: i64) -> Bytes {
     let mut out = Vec::new();
     header.write(&mut out);
     (-101i32).write(&mut out);
+    out.into()
+}
+
+/// A reconfiguration.
+pub(crate) fn reconfig(zxid: i64, text: &[u8]) -> Bytes {
+    let header = TxnHeader {
+        client_id: 1,
+        cxid: 1,
+        zxid,
+        time: 0,
+        op: OpCode::Reconfig.code(),
+    };
+    let mut out = Vec::new();
+    header.write(&mut out);
+    "/zookeeper/config".write(&mut out);
+    Some(text).write(&mut out);
+    0i32.write(&mut out);
     out.into()
 }
 

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use proto::buf::Reader;
 use proto::jute::Jute;
 use proto::zk::OpCode;
+use proto::zk::error::ErrorCode;
 use proto::zk::op::xid;
 use proto::zk::request::{ConnectRequest, CreateMode};
 use proto::zk::response::{ConnectResponse, ReplyHeader};
@@ -17,7 +18,7 @@ use zk_server::units::ConnId;
 use crate::zk::oracle::{Acls, Request};
 use crate::zk::{frame, plain_connect};
 
-use super::history::{EXPIRY_IS_REAL, History, Pending, SessionView, WatchKind};
+use super::history::{self, EXPIRY_IS_REAL, History, Pending, SessionView, WatchKind};
 use super::operation::Operation;
 use super::plan::MS;
 use super::world::{Event, FromClient, FromServer, World};
@@ -88,6 +89,16 @@ impl Client {
             silent_until: 0,
             last_write: 0,
         }
+    }
+
+    /// 0 when it has none
+    pub fn session(&self) -> i64 {
+        self.view.session
+    }
+
+    /// Connected, and by this session.
+    pub fn talks_as(&self, session: i64) -> bool {
+        self.phase == Phase::Connected && self.view.session == session
     }
 
     /// A connection is gone: nobody knows what became of what was under way.
@@ -309,7 +320,10 @@ impl World {
         }
         let head = frame.first_chunk::<4>().copied().unwrap_or_default();
         match i32::from_be_bytes(head) {
-            xid::PING => {}
+            xid::PING => {
+                let judged = History::ping(&self.facts, &client.view, frame);
+                self.judge(judged);
+            }
             xid::SET_WATCHES => {
                 let judged = History::watched_again(&self.facts, &mut client.view, frame);
                 self.judge(judged);
@@ -358,6 +372,9 @@ impl World {
                 self.coverage.happened("reconfiguration refused");
             }
             Operation::Check { .. } => self.coverage.happened("check outside a multi"),
+            _ if err == ErrorCode::QuotaExceeded as i32 => {
+                self.coverage.happened("write over its quota");
+            }
             Operation::Create {
                 mode: CreateMode::Ephemeral,
                 ..
@@ -380,20 +397,8 @@ impl World {
             let session = client.view.session;
             client.view = SessionView::default();
             client.password = vec![0; 16];
-            let lives = self.facts.model.session_lives(session, i64::MAX);
-            // A leader that others have replaced, and does not know it yet, cannot know the sessions of
-            // the new one; its word costs the client a session, and nobody a lock that he holds.
             let epoch = self.servers[client.server].epoch();
-            let later = self.facts.model.session_began(session) >> 32 > epoch;
-            let real = !lives || later || self.facts.closing.contains(&session);
-            let result = if real {
-                Ok(())
-            } else {
-                Err(format!(
-                    "session 0x{session:x} lives and was told that it is over"
-                ))
-            };
-            return self.judge([(EXPIRY_IS_REAL, result)]);
+            return self.judge([history::expired(&self.facts, session, epoch)]);
         }
         let known = client.view.session == response.session_id;
         client.phase = Phase::Connected;
@@ -407,6 +412,7 @@ impl World {
             };
         }
         client.view.read_only = response.read_only;
+        client.view.told = 0;
         if response.read_only {
             // What it shows may never have been: nothing to compare later states with.
             client.view.watches.clear();
@@ -513,6 +519,58 @@ impl World {
         self.tell_server(conn, FromClient::Frames(bytes.into()));
     }
 
+    /// What belongs to nodes that servers remove by themselves, and to quotas.
+    fn special(&mut self, data: Vec<u8>, acl: Acls) -> Operation {
+        let n = self.rng.below(3);
+        let kinds = if self.plan.quotas { 7 } else { 5 };
+        let (path, mode) = match self.rng.below(kinds) {
+            0 => (format!("/k{n}"), CreateMode::Container),
+            1 => {
+                let child = self.rng.below(2);
+                (format!("/k{n}/c{child}"), CreateMode::Persistent)
+            }
+            2 | 3 => {
+                let child = self.rng.below(2);
+                return Operation::Delete {
+                    path: format!("/k{n}/c{child}"),
+                    version: -1,
+                };
+            }
+            4 => (format!("/t{n}"), CreateMode::PersistentWithTtl),
+            _ => return self.quota(),
+        };
+        Operation::Create {
+            path,
+            data,
+            mode,
+            acl,
+        }
+    }
+
+    /// A quota for one of the busy places. In the order of Java's `setquota`: a server counts when the
+    /// figures come, and anew what has limits when it reads its files, so that in another order those
+    /// that have just started know better (in Java, too).
+    fn quota(&mut self) -> Operation {
+        let top = *self.rng.pick(&["a", "b", "c"]);
+        let path = format!("/zookeeper/quota/{top}");
+        let limits = format!("{path}/zookeeper_limits");
+        let limited = self.facts.model.at(&limits, i64::MAX).is_some();
+        let (path, data) = match self.rng.below(3) {
+            0 => (path, &b""[..]),
+            1 if limited => (path + "/zookeeper_stats", &b""[..]),
+            _ => (
+                limits,
+                &b"count=9,bytes=300=;countHardLimit=12;byteHardLimit=400"[..],
+            ),
+        };
+        Operation::Create {
+            path,
+            data: data.to_vec(),
+            mode: CreateMode::Persistent,
+            acl: Acls::Open,
+        }
+    }
+
     /// What a client does next.
     fn operation(&mut self, index: usize) -> Operation {
         const PLACES: &[&str] = &["/a", "/b", "/c", "/d", "/a/x", "/a/y", "/b/x"];
@@ -532,13 +590,14 @@ impl World {
                 data,
                 version,
             },
-            25..40 => Operation::Create {
+            25..35 => self.special(data, acl),
+            35..43 => Operation::Create {
                 path,
                 data,
                 mode: CreateMode::Persistent,
                 acl,
             },
-            40..46 => Operation::Delete { path, version },
+            43..46 => Operation::Delete { path, version },
             46..52 => {
                 let path = format!("{path}-");
                 Operation::Create {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::disk::{DEEDS, SimDisk};
+
 use super::faults::Kind;
 use super::history::PROPERTIES;
 use super::invariants::INVARIANTS;
@@ -11,6 +13,8 @@ use super::scenarios::SCENARIOS;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     pub faults: BTreeMap<&'static str, u64>,
+    /// what disks have done
+    pub deeds: BTreeMap<&'static str, u64>,
     pub checks: BTreeMap<&'static str, u64>,
     /// things that happened: elections, snapshots sent, transactions cut off
     pub happened: BTreeMap<&'static str, u64>,
@@ -33,6 +37,13 @@ impl Coverage {
         *self.happened.entry(what).or_default() += 1;
     }
 
+    /// What a disk has done.
+    pub fn disk(&mut self, disk: &SimDisk) {
+        for (deed, count) in disk.deeds() {
+            *self.deeds.entry(deed).or_default() += count;
+        }
+    }
+
     pub fn scenario(&mut self, name: &'static str) {
         *self.scenarios.entry(name).or_default() += 1;
     }
@@ -40,6 +51,7 @@ impl Coverage {
     pub fn add(&mut self, other: &Self) {
         for (into, from) in [
             (&mut self.faults, &other.faults),
+            (&mut self.deeds, &other.deeds),
             (&mut self.checks, &other.checks),
             (&mut self.happened, &other.happened),
             (&mut self.scenarios, &other.scenarios),
@@ -55,19 +67,23 @@ impl Coverage {
     /// Faults, invariants and events that never were.
     pub fn missing(&self) -> Vec<&'static str> {
         let faults = Kind::ALL.iter().map(|kind| kind.name());
-        let faults = faults.filter(|name| !self.faults.contains_key(name));
         let invariants = INVARIANTS.iter().map(|&(name, _)| name);
-        let checks = invariants.chain(PROPERTIES.iter().copied());
-        let checks = checks.filter(|name| !self.checks.contains_key(name));
-        let happened = HAPPENINGS.iter().copied();
-        let happened = happened.filter(|name| !self.happened.contains_key(name));
         let scenarios = SCENARIOS.iter().map(|scenario| scenario.name);
-        let scenarios = scenarios.filter(|name| !self.scenarios.contains_key(name));
-        faults
-            .chain(checks)
-            .chain(happened)
-            .chain(scenarios)
-            .collect()
+        let wanted = [
+            (faults.collect(), &self.faults),
+            (DEEDS.to_vec(), &self.deeds),
+            (
+                invariants.chain(PROPERTIES.iter().copied()).collect(),
+                &self.checks,
+            ),
+            (HAPPENINGS.to_vec(), &self.happened),
+            (scenarios.collect(), &self.scenarios),
+        ];
+        let missing = wanted.into_iter().flat_map(|(names, there)| {
+            let absent = |name: &&str| !there.contains_key(name);
+            Vec::into_iter(names).filter(absent)
+        });
+        missing.collect()
     }
 }
 
@@ -108,14 +124,26 @@ pub const HAPPENINGS: &[&str] = &[
     "restore given up",
     "history replaced by a restored snapshot",
     "restored snapshot given up by a member",
+    "container removed",
+    "node with a TTL removed",
+    "write over its quota",
+    "session closed without a list of paths",
+    "zxids of an epoch used up",
+    "observer served by a follower",
 ];
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.simulated_us / 1_000_000;
-        writeln!(f, "{} runs, {seconds} simulated seconds", self.runs)?;
+        let faults: u64 = self.faults.values().sum();
+        let runs = self.runs;
+        writeln!(
+            f,
+            "{runs} runs, {seconds} simulated seconds, {faults} faults"
+        )?;
         for (title, counts) in [
             ("faults", &self.faults),
+            ("disks", &self.deeds),
             ("checks", &self.checks),
             ("happened", &self.happened),
             ("scenarios", &self.scenarios),
@@ -126,5 +154,45 @@ impl fmt::Display for Coverage {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that can be exercised, once.
+    fn complete() -> Coverage {
+        let mut coverage = Coverage::default();
+        while let Some(&name) = coverage.missing().first() {
+            let Coverage {
+                faults,
+                deeds,
+                checks,
+                happened,
+                scenarios,
+                ..
+            } = &mut coverage;
+            for map in [faults, deeds, checks, happened, scenarios] {
+                map.insert(name, 1);
+            }
+        }
+        coverage
+    }
+
+    #[test]
+    fn what_was_never_exercised_is_missing() {
+        let complete = complete();
+        assert_eq!(complete.missing(), [""; 0]);
+        let invariants = INVARIANTS.iter().map(|&(name, _)| name);
+        let faults = Kind::ALL.iter().map(|kind| kind.name());
+        let named = invariants.chain(faults).chain(PROPERTIES.iter().copied());
+        for name in named.chain(DEEDS.iter().copied()) {
+            let mut coverage = complete.clone();
+            coverage.faults.remove(name);
+            coverage.deeds.remove(name);
+            coverage.checks.remove(name);
+            assert_eq!(coverage.missing(), [name]);
+        }
     }
 }

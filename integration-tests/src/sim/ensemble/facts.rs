@@ -102,6 +102,10 @@ pub struct Facts {
     /// the same by epoch
     pub acknowledged_in: BTreeMap<i64, i64>,
     pub model: Model,
+    /// requests that are committed: session and number
+    pub requests: BTreeSet<(i64, i32)>,
+    /// one that was committed a second time
+    pub repeated: Option<String>,
     /// by the transaction that proposed them; the first one by 0
     pub configs: BTreeMap<i64, View>,
     /// restores, and when the snapshot of each was taken
@@ -263,21 +267,30 @@ impl Facts {
         at == earlier
     }
 
-    /// Takes what was delivered for the first time into the committed history.
-    pub fn commit(&mut self, zxid: i64) -> Result<(), String> {
+    /// Takes what was delivered for the first time into the committed history, and tells what that was.
+    pub fn commit(&mut self, zxid: i64) -> Result<Vec<i64>, String> {
         if zxid <= self.last_committed() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        for zxid in self.beyond(zxid)?.into_iter().rev() {
+        let mut path = self.beyond(zxid)?;
+        path.reverse();
+        for &zxid in &path {
             self.committed.push(zxid);
             if let Some(&taken) = self.restores.get(&zxid) {
                 self.model.restore(zxid, taken);
                 self.restored = zxid;
             } else if let Some(proposal) = self.proposals.get(&zxid) {
+                let (session, cxid) = (proposal.session, proposal.cxid);
+                // What servers do by themselves has no number.
+                if cxid > 0 && !self.requests.insert((session, cxid)) {
+                    self.repeated = Some(format!(
+                        "request {cxid} of session 0x{session:x} is committed again at 0x{zxid:x}"
+                    ));
+                }
                 self.model.apply(&proposal.record)?;
             }
         }
-        Ok(())
+        Ok(path)
     }
 
     /// Voters whose disks hold the history that ends at `zxid`.

@@ -117,9 +117,8 @@ impl World {
                 }
             }
             Kind::PowerCutAtWrite | Kind::KillAtWrite => {
-                let server = &mut self.servers[one];
-                server.keeps_files = fault.kind == Kind::KillAtWrite;
-                server.disk.fail_power_after(1 + rng.below(12) as u64);
+                let n = 1 + rng.below(12) as u64;
+                self.servers[one].fail_after(n, fault.kind == Kind::KillAtWrite);
             }
             Kind::BitFlip => self.flip(one, &mut rng),
             Kind::DiskFull => {

@@ -9,7 +9,7 @@ use zk_server::store::txnlog::Synced;
 use zk_server::store::{Beside, Job};
 
 use super::facts::Seen;
-use super::history::CONFIG_BEFORE_LOG;
+use super::history;
 use super::plan::{MS, SECOND};
 use super::world::{Event, World};
 
@@ -192,8 +192,7 @@ impl World {
         self.schedule(at, Event::Start { server: index });
     }
 
-    /// A reconfiguration is in the log only where it is in a file: whoever starts again must know that
-    /// its quorum counts.
+    /// A reconfiguration is in the log only where it is in a file.
     fn look_at_configs(&mut self, index: usize, logged: &[i64]) {
         for &zxid in logged {
             if !self.facts.configs.contains_key(&zxid) {
@@ -202,15 +201,8 @@ impl World {
             let server = &self.servers[index];
             let seen = server.seen.as_ref().map_or(0, View::version);
             let known = server.view.version().max(seen);
-            let result = if known >= zxid {
-                Ok(())
-            } else {
-                let id = server.id();
-                Err(format!(
-                    "{id} logs the reconfiguration 0x{zxid:x}, its files have 0x{known:x}"
-                ))
-            };
-            self.judge([(CONFIG_BEFORE_LOG, result)]);
+            let judged = history::config_logged(server.id(), zxid, known);
+            self.judge([judged]);
         }
     }
 

@@ -14,6 +14,7 @@ use proto::zk::response::{
 use proto::zk::stat::Stat;
 use proto::zk::watch::{EventType, WatcherEvent};
 
+use super::answers::{self, Answer};
 use super::facts::Facts;
 use super::model::{Change, Znode};
 use super::operation::Operation;
@@ -26,7 +27,10 @@ pub const PROPERTIES: &[&str] = &[
     WATCH_BEFORE_DATA,
     WATCH_HAS_CAUSE,
     SEQUENTIAL_ONCE,
+    COMMITTED_ONCE,
     EXPIRY_IS_REAL,
+    SESSIONS_END,
+    CONTAINERS_GO,
     START_IS_DURABLE,
     CONFIG_BEFORE_LOG,
     COMMITTED_LOG_IS_WHOLE,
@@ -41,6 +45,12 @@ pub const WATCH_BEFORE_DATA: &str = "WatchBeforeData";
 pub const WATCH_HAS_CAUSE: &str = "WatchHasCause";
 pub const SEQUENTIAL_ONCE: &str = "SequentialOnce";
 pub const EXPIRY_IS_REAL: &str = "ExpiryIsReal";
+/// A session whose client is gone ends.
+pub const SESSIONS_END: &str = "SessionsEnd";
+/// A container that has lost its last child goes, too.
+pub const CONTAINERS_GO: &str = "ContainersGo";
+/// A request is carried out once at most.
+pub const COMMITTED_ONCE: &str = "CommittedOnce";
 /// What a start has read outlives a power cut.
 pub const START_IS_DURABLE: &str = "StartIsDurable";
 pub const CONFIG_BEFORE_LOG: &str = "ConfigBeforeLog";
@@ -95,6 +105,8 @@ pub struct SessionView {
     pub read_only: bool,
     /// such a server has made the session
     pub cut_off: bool,
+    /// what the last event told, on this connection
+    pub told: i64,
 }
 
 /// What all of them know together.
@@ -129,16 +141,11 @@ impl History {
         let mut judged = Vec::new();
         let order = if header.xid != pending.xid {
             Err(format!("reply {} to request {}", header.xid, pending.xid))
-        } else if header.zxid > 0 && header.zxid < view.seen {
-            Err(format!(
-                "session 0x{:x} saw 0x{:x}, then 0x{:x}",
-                view.session, view.seen, header.zxid
-            ))
         } else {
-            Ok(())
+            in_order(view, header.zxid)
         };
         judged.push((SESSION_ORDER, order));
-        self.missed_watches(facts, view, header.zxid, &mut judged);
+        missed_watches(facts, view, header.zxid, &mut judged);
         view.seen = view.seen.max(header.zxid);
         if let Operation::Check { .. } = pending.operation {
             let refused = header.err == ErrorCode::Unimplemented as i32;
@@ -154,6 +161,19 @@ impl History {
         } else if header.zxid >= 0 {
             self.read(facts, view, pending, &header, r.rest(), &mut judged);
         }
+        judged
+    }
+
+    /// The reply to a ping says how far its server is, too.
+    pub fn ping(facts: &Facts, view: &SessionView, frame: &[u8]) -> Vec<Judgement> {
+        let Ok(header) = ReplyHeader::read(&mut Reader::new(frame)) else {
+            return vec![broken(
+                SESSION_ORDER,
+                "a reply that can't be read".to_owned(),
+            )];
+        };
+        let mut judged = vec![(SESSION_ORDER, in_order(view, header.zxid))];
+        missed_watches(facts, view, header.zxid, &mut judged);
         judged
     }
 
@@ -189,35 +209,6 @@ impl History {
             armed.zxid = zxid;
         }
         judged
-    }
-
-    /// An event comes before any reply that shows what it tells of.
-    fn missed_watches(
-        &self,
-        facts: &Facts,
-        view: &SessionView,
-        zxid: i64,
-        judged: &mut Vec<Judgement>,
-    ) {
-        for ((path, kind), armed) in &view.watches {
-            let kinds: &[Change] = match (kind, armed.there) {
-                (WatchKind::Data, true) => &[Change::Data, Change::Deleted],
-                (WatchKind::Data, false) => &[Change::Created],
-                (WatchKind::Child, _) => &[Change::Children, Change::Deleted],
-            };
-            let missed = facts.model.first_change(path, armed.zxid, zxid, kinds);
-            judged.push(match missed {
-                None => (WATCH_BEFORE_DATA, Ok(())),
-                Some((at, change)) => broken(
-                    WATCH_BEFORE_DATA,
-                    format!(
-                        "session 0x{:x} sees 0x{zxid:x} and was not told that {path} changed at 0x{at:x} \
-                         ({change:?}; watched since 0x{:x})",
-                        view.session, armed.zxid
-                    ),
-                ),
-            });
-        }
     }
 
     fn write(
@@ -277,7 +268,18 @@ impl History {
                 "a write at 0x{zxid:x} began after 0x{:x} was acknowledged",
                 pending.floor
             )),
-            Some(_) => Ok(()),
+            Some(p) => answers::check(
+                &facts.model,
+                &pending.operation,
+                &Answer {
+                    zxid,
+                    session,
+                    err: header.err,
+                    body,
+                    record: &p.record,
+                },
+            )
+            .map_err(|why| format!("write {} at 0x{zxid:x}: {why}", pending.xid)),
         };
         judged.push((LINEARIZABLE_WRITES, right));
         if zxid <= view.last_write {
@@ -360,17 +362,128 @@ impl History {
     /// A watch event.
     pub fn event(&mut self, facts: &Facts, view: &mut SessionView, frame: &[u8]) -> Judgement {
         let mut r = Reader::new(frame);
-        let read = ReplyHeader::read(&mut r).and_then(|_| WatcherEvent::read(&mut r));
-        let Ok(event) = read else {
+        let header = ReplyHeader::read(&mut r);
+        let (Ok(header), Ok(event)) = (header, WatcherEvent::read(&mut r)) else {
             return broken(WATCH_HAS_CAUSE, "an event that can't be read".to_owned());
         };
         self.watches += 1;
-        (WATCH_HAS_CAUSE, cause(facts, view, &event))
+        let known = cause(facts, view, &event, header.zxid);
+        let ordered = known.and_then(|()| event_order(view, header.zxid));
+        (WATCH_HAS_CAUSE, ordered)
     }
 }
 
-/// Finds the watch that an event belongs to, takes it away, and looks for the change.
-fn cause(facts: &Facts, view: &mut SessionView, event: &WatcherEvent<'_>) -> Result<(), String> {
+/// An event comes before any reply that shows what it tells of.
+fn missed_watches(facts: &Facts, view: &SessionView, zxid: i64, judged: &mut Vec<Judgement>) {
+    for ((path, kind), armed) in &view.watches {
+        let kinds: &[Change] = match (kind, armed.there) {
+            (WatchKind::Data, true) => &[Change::Data, Change::Deleted],
+            (WatchKind::Data, false) => &[Change::Created],
+            (WatchKind::Child, _) => &[Change::Children, Change::Deleted],
+        };
+        let missed = facts.model.first_change(path, armed.zxid, zxid, kinds);
+        judged.push(match missed {
+            None => (WATCH_BEFORE_DATA, Ok(())),
+            Some((at, change)) => broken(
+                WATCH_BEFORE_DATA,
+                format!(
+                    "session 0x{:x} sees 0x{zxid:x} and was not told that {path} changed at 0x{at:x} \
+                     ({change:?}; watched since 0x{:x})",
+                    view.session, armed.zxid
+                ),
+            ),
+        });
+    }
+}
+
+/// A server of this epoch says that a session is over.
+pub fn expired(facts: &Facts, session: i64, epoch: i64) -> Judgement {
+    let lives = facts.model.session_lives(session, i64::MAX);
+    // A leader that others have replaced, and does not know it yet, cannot know the sessions of the new
+    // one; its word costs the client a session, and nobody a lock that he holds.
+    let later = facts.model.session_began(session) >> 32 > epoch;
+    if !lives || later || facts.closing.contains(&session) {
+        return (EXPIRY_IS_REAL, Ok(()));
+    }
+    let what = format!("session 0x{session:x} lives and was told that it is over");
+    broken(EXPIRY_IS_REAL, what)
+}
+
+/// What a server keeps to bring learners up to date: `zxids` are neighbours in the history.
+pub fn committed_log(
+    facts: &Facts,
+    server: i64,
+    zxids: impl IntoIterator<Item = i64>,
+) -> Judgement {
+    let mut before = None;
+    for zxid in zxids {
+        let prev = facts.proposals.get(&zxid).map(|p| p.prev);
+        if before.is_some() && before != prev {
+            return broken(
+                COMMITTED_LOG_IS_WHOLE,
+                format!(
+                    "{server} keeps 0x{zxid:x} behind {before:x?}, it belongs behind {prev:x?}"
+                ),
+            );
+        }
+        before = Some(zxid);
+    }
+    (COMMITTED_LOG_IS_WHOLE, Ok(()))
+}
+
+/// Why a role has ended: a link keeps its order, and nothing is missing on it but by the leader's fault.
+pub fn abandoned(reason: &str) -> Judgement {
+    let misfits = ["Committing 0x", "DIFF sync got"];
+    let fits = !misfits.iter().any(|words| reason.starts_with(words));
+    (
+        SYNC_IS_WHOLE,
+        fits.then_some(()).ok_or_else(|| reason.to_owned()),
+    )
+}
+
+/// A reconfiguration is logged by a server whose files know the one of `known`: whoever starts again must
+/// know that its quorum counts.
+pub fn config_logged(server: i64, zxid: i64, known: i64) -> Judgement {
+    if known >= zxid {
+        return (CONFIG_BEFORE_LOG, Ok(()));
+    }
+    broken(
+        CONFIG_BEFORE_LOG,
+        format!("{server} logs the reconfiguration 0x{zxid:x}, its files have 0x{known:x}"),
+    )
+}
+
+/// No server that a session talks to is behind what it has shown before.
+fn in_order(view: &SessionView, zxid: i64) -> Result<(), String> {
+    if zxid <= 0 || zxid >= view.seen {
+        return Ok(());
+    }
+    Err(format!(
+        "session 0x{:x} saw 0x{:x}, then 0x{zxid:x}",
+        view.session, view.seen
+    ))
+}
+
+/// Events of transactions come in their order.
+fn event_order(view: &mut SessionView, zxid: i64) -> Result<(), String> {
+    if zxid > 0 && zxid < view.told {
+        let (session, told) = (view.session, view.told);
+        return Err(format!(
+            "session 0x{session:x} was told of 0x{told:x}, then of 0x{zxid:x}"
+        ));
+    }
+    view.told = zxid.max(view.told);
+    Ok(())
+}
+
+/// Finds the watch that an event belongs to, takes it away, and looks for the change. `zxid`: the
+/// transaction that the server names; -1 when it compared states.
+fn cause(
+    facts: &Facts,
+    view: &mut SessionView,
+    event: &WatcherEvent<'_>,
+    zxid: i64,
+) -> Result<(), String> {
     let path = event.path;
     let what = EventType::from_code(event.event_type).ok_or("an event of unknown type")?;
     let (kinds, changes): (&[WatchKind], &[Change]) = match what {
@@ -388,13 +501,13 @@ fn cause(facts: &Facts, view: &mut SessionView, event: &WatcherEvent<'_>) -> Res
         known = true;
         let remade = [changes, &[Change::Created]].concat();
         let changes = if armed.again { &remade } else { changes };
-        if facts
+        let first = facts
             .model
-            .first_change(path, armed.zxid, i64::MAX, changes)
-            .is_none()
-        {
+            .first_change(path, armed.zxid, i64::MAX, changes);
+        let it = first.is_some_and(|(at, _)| at == zxid || zxid <= 0 || armed.again);
+        if !it {
             return Err(format!(
-                "session 0x{:x} was told {what:?} of {path}, which did not happen after 0x{:x}",
+                "session 0x{:x} was told {what:?} of {path} at 0x{zxid:x}; after 0x{:x} that happened at {first:x?}",
                 view.session, armed.zxid
             ));
         }
@@ -409,7 +522,7 @@ fn cause(facts: &Facts, view: &mut SessionView, event: &WatcherEvent<'_>) -> Res
     }
 }
 
-fn stat_is(path: &str, zxid: i64, stat: &Stat, znode: &Znode) -> Result<(), String> {
+pub(super) fn stat_is(path: &str, zxid: i64, stat: &Stat, znode: &Znode) -> Result<(), String> {
     let told = (stat.version, stat.czxid, stat.mzxid, stat.ephemeral_owner);
     let true_one = (znode.version, znode.czxid, znode.mzxid, znode.owner);
     if told == true_one {

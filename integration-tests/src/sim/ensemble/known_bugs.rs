@@ -82,6 +82,10 @@ pub const KNOWN_BUGS: &[(&str, &[Shown])] = &[
         ],
     ),
     (
+        "1277: the counter of the zxids runs over",
+        &[In("the zxids of an epoch are used up")],
+    ),
+    (
         "1489: data after a truncation lost",
         &[In("a log that was cut is written to and read again")],
     ),
@@ -353,7 +357,13 @@ pub const SCENARIOS: &[Scenario] = &[
         build: |plan, rng| {
             plan.snap_count = 10;
             always(plan, rng, Point::Snapshot, |rng| {
-                Action::KillAtWrite(1 + rng.next_u64() % 8)
+                let n = 1 + rng.next_u64() % 8;
+                *rng.pick(&[
+                    Action::KillAtWrite(n),
+                    Action::KillAtWrite(n),
+                    Action::PowerCutAtWrite(n),
+                    Action::DiskFull,
+                ])
             });
         },
     },
@@ -475,6 +485,44 @@ pub const SCENARIOS: &[Scenario] = &[
             });
             often(plan, rng, Kind::Members, 0);
             often(plan, rng, Kind::Members, 0);
+        },
+    },
+    Scenario {
+        name: "members change while a learner is synchronised",
+        issues: &[],
+        premise: &["trigger", "member changed its address", DIFF],
+        build: |plan, rng| {
+            plan.reconfig = true;
+            plan.spares = 1;
+            plan.clients = 6;
+            always(plan, rng, Point::Sent(PacketType::NewLeader), |_| {
+                Action::Members
+            });
+            often(plan, rng, Kind::Members, 0);
+            often(plan, rng, Kind::Kill, SECOND);
+            often(plan, rng, Kind::SlowDisk, 2 * SECOND);
+        },
+    },
+    Scenario {
+        name: "the zxids of an epoch are used up",
+        issues: &[1277],
+        premise: &["zxids of an epoch used up", "leader elected"],
+        build: |plan, rng| {
+            plan.zxids_per_epoch = 30 + rng.below(60) as u32;
+            often(plan, rng, Kind::Kill, SECOND);
+            often(plan, rng, Kind::SlowDisk, SECOND);
+        },
+    },
+    Scenario {
+        name: "servers remove containers and nodes whose time is over",
+        issues: &[],
+        premise: &["container removed", "node with a TTL removed"],
+        build: |plan, rng| {
+            plan.quotas = true;
+            plan.old_closings = rng.chance(50);
+            often(plan, rng, Kind::LeaderCut, SECOND);
+            often(plan, rng, Kind::ClockJump, 0);
+            often(plan, rng, Kind::Kill, 500 * MS);
         },
     },
     Scenario {

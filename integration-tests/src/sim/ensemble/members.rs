@@ -57,8 +57,17 @@ impl Change {
 }
 
 impl World {
-    /// The operator wants other members.
+    /// The operator wants other members, soon.
     pub(super) fn change_members(&mut self, rng: &mut Rng) {
+        let at = self.now + rng.next_u64() % (2 * SECOND);
+        self.ask_for_members(rng, at);
+    }
+
+    pub(super) fn change_members_now(&mut self, rng: &mut Rng) {
+        self.ask_for_members(rng, self.now);
+    }
+
+    fn ask_for_members(&mut self, rng: &mut Rng, at: u64) {
         let Some(change) = self.choose_change(rng) else {
             return;
         };
@@ -71,7 +80,6 @@ impl World {
             leaving: change.leaving.map(|id| id.to_string()).unwrap_or_default(),
             members: change.members,
         };
-        let at = self.now + rng.next_u64() % (2 * SECOND);
         self.schedule(
             at,
             Event::Ask {

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::zk::OpCode;
+use zk_server::tree::ephemeral::CONTAINER_OWNER;
 use zk_server::tree::txn::{Body, Kind, Record};
+
+use super::answers::owner;
 
 /// One state of a znode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Model {
     /// from this zxid on the session is there, or is not
     sessions: BTreeMap<i64, Vec<(i64, bool)>>,
     ephemerals: BTreeMap<i64, BTreeSet<String>>,
+    /// the last restore
+    restored: i64,
 }
 
 fn split(path: &str) -> (&str, &str) {
@@ -49,21 +54,20 @@ impl Model {
     pub fn apply(&mut self, record: &[u8]) -> Result<(), String> {
         let record = Record::read(record).map_err(|e| e.to_string())?;
         let (zxid, session) = (record.header.zxid, record.header.client_id);
+        if record.header.op == OpCode::DeleteContainer.code() {
+            self.may_go(zxid, &record.body)?;
+        }
         self.body(zxid, session, &record.body)
     }
 
     fn body(&mut self, zxid: i64, session: i64, body: &Body<'_>) -> Result<(), String> {
         match body {
             Body::Create(create) => {
-                let owner = if create.kind == Kind::Ephemeral {
-                    self.ephemerals
-                        .entry(session)
-                        .or_default()
-                        .insert(create.path.to_owned());
-                    session
-                } else {
-                    0
-                };
+                let owner = owner(create.kind, session);
+                if create.kind == Kind::Ephemeral {
+                    let paths = self.ephemerals.entry(session).or_default();
+                    paths.insert(create.path.to_owned());
+                }
                 if self.at(create.path, zxid).is_some() {
                     return Err(format!("0x{zxid:x} creates {} twice", create.path));
                 }
@@ -123,6 +127,7 @@ impl Model {
 
     /// From `zxid` on everything is as it was after `taken`.
     pub fn restore(&mut self, zxid: i64, taken: i64) {
+        self.restored = zxid;
         let mut changed = Vec::new();
         for (parent, children) in &self.nodes {
             for (name, states) in children {
@@ -147,11 +152,27 @@ impl Model {
         for (parent, children) in &self.nodes {
             for (name, states) in children {
                 let owner = latest(states, zxid).map_or(0, |znode| znode.owner);
-                if owner != 0 {
+                if owner > 0 {
                     let paths = self.ephemerals.entry(owner).or_default();
                     paths.insert(format!("{parent}/{name}"));
                 }
             }
+        }
+    }
+
+    /// What the servers remove by themselves: empty containers and nodes with a TTL.
+    fn may_go(&self, zxid: i64, body: &Body<'_>) -> Result<(), String> {
+        let Body::Delete { path } = body else {
+            return Err(format!("0x{zxid:x} is no deletion"));
+        };
+        let owner = self.at(path, zxid).map_or(0, |znode| znode.owner);
+        let empty = self.children(path, zxid).is_empty();
+        if owner < 0 && empty {
+            Ok(())
+        } else {
+            Err(format!(
+                "0x{zxid:x} removes {path} (owner 0x{owner:x}, empty: {empty})"
+            ))
         }
     }
 
@@ -229,6 +250,34 @@ impl Model {
 
     pub fn knows_session(&self, session: i64) -> bool {
         self.sessions.contains_key(&session)
+    }
+
+    /// Sessions that nothing has closed.
+    pub fn open_sessions(&self) -> BTreeSet<i64> {
+        let open = |(_, lives): &(&i64, &Vec<(i64, bool)>)| lives_at(lives, i64::MAX);
+        let open = self.sessions.iter().filter(open);
+        open.map(|(&session, _)| session).collect()
+    }
+
+    /// Containers that had a child and have none.
+    pub fn left_containers(&self) -> BTreeSet<String> {
+        let mut left = BTreeSet::new();
+        for (parent, names) in &self.nodes {
+            for (name, states) in names {
+                let last = latest(states, i64::MAX);
+                let path = format!("{parent}/{name}");
+                let Some(znode) = last.filter(|znode| znode.owner == CONTAINER_OWNER) else {
+                    continue;
+                };
+                // A snapshot that was restored may be of before its first child.
+                let since = znode.czxid.max(self.restored);
+                let had = self.first_change(&path, since, i64::MAX, &[Change::Children]);
+                if had.is_some() && self.children(&path, i64::MAX).is_empty() {
+                    left.insert(path);
+                }
+            }
+        }
+        left
     }
 
     pub fn session_count(&self) -> usize {

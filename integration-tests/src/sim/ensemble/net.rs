@@ -188,6 +188,9 @@ impl World {
         self.servers[server].attach(id, number, 0);
         self.servers[target].attach(accepted, number, 1);
         self.transmit(number, 0, Message::Connected);
+        if port == Port::Observers {
+            self.coverage.happened("observer served by a follower");
+        }
         let peer = super::server::address(server);
         let input = PeerInput::Accepted {
             link: accepted,

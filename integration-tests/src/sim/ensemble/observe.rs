@@ -1,15 +1,18 @@
 //! Looks at servers as they run and tells the invariants: what was broadcast, taken, delivered, said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use proto::zk::OpCode;
 use zk_server::peer::{PeerEvent, ZabState};
 use zk_server::store::orders::DiskOrder;
 use zk_server::tree::Database;
+use zk_server::tree::ephemeral::CONTAINER_OWNER;
+use zk_server::tree::txn::{Body, Record};
 use zk_server::units::Zxid;
 use zk_server::zab;
 
 use super::facts::Seen;
-use super::history::{COMMITTED_LOG_IS_WHOLE, SYNC_IS_WHOLE};
+use super::history::{self, COMMITTED_ONCE, CONTAINERS_GO, EXPIRY_IS_REAL, SESSIONS_END};
 use super::plan::{MS, SECOND};
 use super::triggers::Point;
 use super::world::{Event, World};
@@ -27,6 +30,8 @@ impl World {
         let status = live.peer.status();
         let tail = live.tail;
         let leads = live.peer.leader().is_some();
+        live.led = live.leads;
+        live.leads = leads && status.zab == ZabState::Broadcast;
         live.status = Some(status);
         for event in events {
             self.say(|| format!("server {}: {event:?}", index + 1));
@@ -47,10 +52,10 @@ impl World {
                 }
                 PeerEvent::Abandoned { reason } => {
                     self.coverage.happened("role abandoned");
-                    // The link keeps its order: nothing is missing but by the leader's fault.
-                    let misfits = ["Committing 0x", "DIFF sync got"];
-                    let fits = !misfits.iter().any(|words| reason.starts_with(words));
-                    self.judge([(SYNC_IS_WHOLE, fits.then_some(()).ok_or(reason))]);
+                    if reason.starts_with("zxid lower 32 bits have rolled over") {
+                        self.coverage.happened("zxids of an epoch used up");
+                    }
+                    self.judge([history::abandoned(&reason)]);
                 }
                 PeerEvent::Offers { at, taken } => self.offers(index, at, taken),
                 PeerEvent::Restored(restored) => self.restored(restored.at),
@@ -63,11 +68,27 @@ impl World {
                     self.coverage
                         .happened("restored snapshot given up by a member");
                 }
-                PeerEvent::Server(zk_server::core::Event::SessionExpired { .. }) => {
+                PeerEvent::Server(zk_server::core::Event::SessionExpired { session }) => {
                     self.coverage.happened("session expired");
+                    self.look_at_expiry(session);
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// When all faults are long over, nobody's session expires who is connected.
+    fn look_at_expiry(&mut self, session: i64) {
+        if self.now > self.plan.heal_at + HEALS_WITHIN {
+            let connected = self.clients.iter().any(|client| client.talks_as(session));
+            let result = if connected {
+                Err(format!(
+                    "session 0x{session:x} expires, and its client is connected"
+                ))
+            } else {
+                Ok(())
+            };
+            self.judge([(EXPIRY_IS_REAL, result)]);
         }
     }
 
@@ -95,11 +116,8 @@ impl World {
             DiskOrder::Append { zxid, record } => {
                 let prev = std::mem::replace(&mut live.tail, zxid.0);
                 let zxid = zxid.0;
-                let serves = live
-                    .status
-                    .as_ref()
-                    .is_some_and(|s| s.zab == ZabState::Broadcast);
-                if live.peer.leader().is_some() && serves {
+                // The same input may have ended its role after the broadcast.
+                if live.leads || live.led && !self.facts.proposals.contains_key(&zxid) {
                     self.see(Seen::Broadcast { node, zxid, prev });
                     if let Err(why) = self.facts.propose(node, zxid, prev, record) {
                         self.fail("Integrity", why);
@@ -180,9 +198,16 @@ impl World {
         });
         let config = self.facts.config_of(self.facts.last_committed());
         let restored = self.facts.restored;
-        if let Err(why) = self.facts.commit(zxid) {
-            return self.fail("PrefixConsistency", why);
+        match self.facts.commit(zxid) {
+            Ok(committed) => {
+                for zxid in committed {
+                    self.count_commit(zxid);
+                }
+            }
+            Err(why) => return self.fail("PrefixConsistency", why),
         }
+        let once = self.facts.repeated.take().map_or(Ok(()), Err);
+        self.judge([(COMMITTED_ONCE, once)]);
         if self.facts.restored != restored {
             self.history.restored();
         }
@@ -191,6 +216,31 @@ impl World {
             let before = self.facts.configs[&config].clone();
             let leader = self.facts.proposals.get(&next).map_or(0, |p| p.leader);
             self.members_changed(&before, leader);
+        }
+    }
+
+    fn count_commit(&mut self, zxid: i64) {
+        let Some(proposal) = self.facts.proposals.get(&zxid) else {
+            return;
+        };
+        let closes = proposal.op == OpCode::CloseSession.code();
+        if !closes && proposal.op != OpCode::DeleteContainer.code() {
+            return;
+        }
+        match Record::read(&proposal.record).map(|record| record.body) {
+            Ok(Body::CloseSession(None)) => {
+                self.coverage
+                    .happened("session closed without a list of paths");
+            }
+            Ok(Body::Delete { path }) => {
+                let was = self.facts.model.at(path, zxid - 1);
+                let what = match was.map(|znode| znode.owner) {
+                    Some(CONTAINER_OWNER) => "container removed",
+                    _ => "node with a TTL removed",
+                };
+                self.coverage.happened(what);
+            }
+            _ => {}
         }
     }
 
@@ -209,19 +259,9 @@ impl World {
         let Some(db) = server.live.as_ref().and_then(|live| live.peer.database()) else {
             return;
         };
-        let mut before = None;
-        let mut result = Ok(());
-        for (zxid, _) in db.committed().iter() {
-            let prev = self.facts.proposals.get(&zxid).map(|p| p.prev);
-            if before.is_some() && before != prev {
-                let id = server.id();
-                result = Err(format!(
-                    "{id} keeps 0x{zxid:x} behind {before:x?}, it belongs behind {prev:x?}"
-                ));
-            }
-            before = Some(zxid);
-        }
-        self.judge([(COMMITTED_LOG_IS_WHOLE, result)]);
+        let zxids = db.committed().iter().map(|(zxid, _)| zxid);
+        let judged = history::committed_log(&self.facts, server.id(), zxids);
+        self.judge([judged]);
     }
 
     fn look_at_ephemerals(&mut self, index: usize) {
@@ -279,6 +319,7 @@ impl World {
         if others.clone().all(super::server::Server::serves) {
             self.coverage.happened("damaged server refilled");
             let server = &mut self.servers[index];
+            self.coverage.disk(&server.disk);
             server.disk = crate::disk::SimDisk::new(self.plan.seed ^ self.now);
             server.damaged = false;
             self.facts.durable.remove(&(index as i64 + 1));
@@ -310,6 +351,31 @@ impl World {
             ))
         };
         self.judge([("Heals", result)]);
+        self.left_sessions = self.sessions_of_nobody();
+        self.left_containers = self.facts.model.left_containers();
+    }
+
+    fn sessions_of_nobody(&self) -> BTreeSet<i64> {
+        let mut open = self.facts.model.open_sessions();
+        for client in &self.clients {
+            open.remove(&client.session());
+        }
+        open
+    }
+
+    /// What had nobody when all was well again is gone at the end.
+    fn look_at_what_is_left(&mut self) {
+        let now = self.sessions_of_nobody();
+        let session = self.left_sessions.intersection(&now).next();
+        let ended = session.map_or(Ok(()), |session| {
+            Err(format!("session 0x{session:x} has no client and stays"))
+        });
+        let now = self.facts.model.left_containers();
+        let path = self.left_containers.intersection(&now).next();
+        let gone = path.map_or(Ok(()), |path| {
+            Err(format!("container {path} has lost its children and stays"))
+        });
+        self.judge([(SESSIONS_END, ended), (CONTAINERS_GO, gone)]);
     }
 
     /// The end: everything is quiet, and all servers have the same.
@@ -334,6 +400,7 @@ impl World {
             }
         }
         self.compare_trees();
+        self.look_at_what_is_left();
         for index in 0..self.clients.len() {
             let client = &self.clients[index];
             if client.last_write < self.plan.heal_at + HEALS_WITHIN {
@@ -410,4 +477,19 @@ fn same_trees(a: i64, ours: &[String], b: i64, theirs: &[String]) -> Result<(), 
 
 fn is_idle(live: &super::server::Live) -> bool {
     live.peer.status().zab == ZabState::Election && live.peer.is_looking()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trees_that_differ_are_seen() {
+        let lines = |lines: &[&str]| lines.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
+        let ours = lines(&["/a", "/b"]);
+        assert_eq!(same_trees(1, &ours, 2, &ours), Ok(()));
+        for theirs in [&["/a"][..], &["/a", "/c"], &["/a", "/b", "/c"]] {
+            assert!(same_trees(1, &ours, 2, &lines(theirs)).is_err());
+        }
+    }
 }

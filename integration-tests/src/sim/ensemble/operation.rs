@@ -6,6 +6,9 @@ use proto::zk::request::{CreateMode, ReconfigRequest};
 
 use crate::zk::oracle::{Acls, Request};
 
+/// Nodes with a TTL are there for so long at least.
+pub const TTL_MS: i64 = 1500;
+
 /// One request of the workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -75,7 +78,15 @@ impl Operation {
                 data,
                 mode,
                 acl,
-            } => Request::create(OpCode::Create, path, Some(data), *acl, mode.flag()),
+            } => match mode {
+                CreateMode::PersistentWithTtl => {
+                    Request::create_ttl(path, Some(data), *acl, mode.flag(), TTL_MS)
+                }
+                CreateMode::Container => {
+                    Request::create(OpCode::CreateContainer, path, Some(data), *acl, mode.flag())
+                }
+                _ => Request::create(OpCode::Create, path, Some(data), *acl, mode.flag()),
+            },
             Self::Set {
                 path,
                 data,

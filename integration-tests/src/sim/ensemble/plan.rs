@@ -1,5 +1,6 @@
 //! What a seed stands for: the ensemble, its configuration, its clients, and which faults come when.
 
+use zk_server::core::settings::ZXIDS_PER_EPOCH;
 use zk_server::quorum::View;
 
 use crate::rng::Rng;
@@ -39,6 +40,12 @@ pub struct Plan {
     pub local_sessions: bool,
     /// followers serve observers (`observerMasterPort`)
     pub observer_masters: bool,
+    /// `enforceQuota`, and clients that set some
+    pub quotas: bool,
+    /// `zookeeper.closeSessionTxn.enabled=false`: sessions are closed as 3.5 logs it
+    pub old_closings: bool,
+    /// an epoch ends after so many transactions
+    pub zxids_per_epoch: u32,
     /// old snapshots and logs are removed after each snapshot
     pub purges: bool,
     /// no fault later than this
@@ -84,6 +91,11 @@ impl Plan {
         plan.read_only = rng.chance(20);
         plan.purges = rng.chance(30);
         plan.observer_masters = rng.chance(50);
+        plan.quotas = rng.chance(25);
+        plan.old_closings = rng.chance(20);
+        if rng.chance(15) {
+            plan.zxids_per_epoch = 60 + rng.below(200) as u32;
+        }
         plan.restore();
         plan.faults.sort_by_key(|planned| planned.at);
         plan
@@ -146,6 +158,9 @@ impl Plan {
             groups: "",
             local_sessions: false,
             observer_masters: false,
+            quotas: false,
+            old_closings: false,
+            zxids_per_epoch: ZXIDS_PER_EPOCH,
             purges: false,
             heal_at: 42 * SECOND,
             quiet_at: 54 * SECOND,

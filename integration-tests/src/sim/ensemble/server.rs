@@ -27,6 +27,12 @@ use super::plan::{MS, Plan, SECOND};
 use super::triggers::Point;
 use super::world::{Event, FromServer, World};
 
+/// `extendedTypesEnabled`: there are nodes with a TTL.
+const TYPES: EphemeralTypes = EphemeralTypes {
+    extended: true,
+    emulate_353: false,
+};
+
 /// Where a server's wall clock begins.
 const MORNING_MS: i64 = 1_700_000_000_000;
 
@@ -77,6 +83,10 @@ pub struct Live {
     pub conns: BTreeMap<ConnId, u64>,
     /// as of the last look
     pub status: Option<PeerStatus>,
+    /// it leads and serves
+    pub leads: bool,
+    /// it did when its last input came
+    pub led: bool,
     /// end of what was appended, as the invariants count
     pub tail: i64,
     pub delivered: i64,
@@ -161,6 +171,16 @@ impl Server {
         live.links.remove(&id)
     }
 
+    /// The process, or the power, fails at the n-th change of the files from now.
+    pub(super) fn fail_after(&mut self, n: u64, process_only: bool) {
+        self.keeps_files = process_only;
+        if process_only {
+            self.disk.fail_process_after(n);
+        } else {
+            self.disk.fail_power_after(n);
+        }
+    }
+
     /// Answers of the disk come one after the other.
     pub(super) fn in_order(&mut self, at: u64) -> u64 {
         let Some(live) = &mut self.live else {
@@ -172,7 +192,7 @@ impl Server {
 
     pub(super) fn database_settings(&self) -> DatabaseSettings {
         DatabaseSettings {
-            types: EphemeralTypes::default(),
+            types: TYPES,
             digest: true,
             commit_log: self.commit_log_count,
         }
@@ -206,6 +226,11 @@ impl Server {
                     ..Providers::default()
                 },
                 local_sessions: plan.local_sessions,
+                types: TYPES,
+                enforce_quota: plan.quotas,
+                close_session_txn: !plan.old_closings,
+                container_check_interval_ms: 700,
+                zxids_per_epoch: plan.zxids_per_epoch,
                 local_sessions_upgrading: plan.local_sessions,
                 seed: (plan.seed as i64) ^ self.id(),
                 ..CoreSettings::default()
@@ -309,6 +334,8 @@ impl World {
             receiving: BTreeMap::new(),
             conns: BTreeMap::new(),
             status: None,
+            leads: false,
+            led: false,
             tail: self.facts.real(last.0),
             delivered: 0,
             idle: false,

@@ -51,6 +51,8 @@ pub enum Action {
     CutOff,
     /// the same for the leader
     LeaderCutOff,
+    /// the operator wants other members
+    Members,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,9 +174,8 @@ impl World {
                 }
             }
             Action::PowerCutAtWrite(n) | Action::KillAtWrite(n) => {
-                let server = &mut self.servers[server];
-                server.keeps_files = matches!(action, Action::KillAtWrite(_));
-                server.disk.fail_power_after(n);
+                let process_only = matches!(action, Action::KillAtWrite(_));
+                self.servers[server].fail_after(n, process_only);
             }
             Action::DiskFull => {
                 let disk = &self.servers[server].disk;
@@ -189,6 +190,10 @@ impl World {
             Action::SlowDisk => {
                 self.servers[server].disk_us = 200 * MS;
                 self.schedule(soon, Event::DiskFast { server });
+            }
+            Action::Members => {
+                let mut rng = Rng::new(self.rng.next_u64());
+                self.change_members_now(&mut rng);
             }
             Action::CutOff => self.block(|a, b| a == server || b == server, soon),
             Action::LeaderCutOff => {

@@ -2,7 +2,7 @@
 //! that happens is taken from the queue, done, and looked at by the invariants.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bytes::Bytes;
 use proto::quorum::Notification;
@@ -191,6 +191,9 @@ pub struct World {
     /// the operator's last snapshot
     pub(super) kept: Option<Kept>,
     pub(super) healing: bool,
+    /// sessions without a client, and containers that have lost their children, when all was well again
+    pub(super) left_sessions: BTreeSet<i64>,
+    pub(super) left_containers: BTreeSet<String>,
     /// how often each trigger's point was reached
     pub(super) reached: Vec<u32>,
     pub coverage: Coverage,
@@ -227,6 +230,8 @@ impl World {
             history: History::default(),
             kept: None,
             healing: false,
+            left_sessions: BTreeSet::new(),
+            left_containers: BTreeSet::new(),
             reached: vec![0; plan.triggers.len()],
             coverage: Coverage::default(),
             fingerprint: Fingerprint::default(),
@@ -254,6 +259,13 @@ impl World {
         while self.step() {}
         if self.failure.is_none() {
             self.settled();
+        }
+        for server in &self.servers {
+            self.coverage.disk(&server.disk);
+            for (path, bytes) in server.disk.contents() {
+                self.fingerprint.bytes(path.as_os_str().as_encoded_bytes());
+                self.fingerprint.bytes(&bytes);
+            }
         }
         self.coverage.simulated_us += self.now;
         self.coverage.runs += 1;

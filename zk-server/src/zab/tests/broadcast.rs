@@ -1,12 +1,10 @@
 //! An established leader: commits in order, pings, syncs, sessions, reconfigurations.
 
 use bytes::Bytes;
-use proto::jute::Jute;
 use proto::quorum::PacketType::*;
 use proto::quorum::payload::Request;
 use proto::quorum::{PacketType, QuorumPacket};
 use proto::zk::OpCode;
-use proto::zk::txn::TxnHeader;
 
 use super::pump::{Role, World};
 use crate::auth::Identity;
@@ -16,7 +14,7 @@ use crate::store::orders::DiskDone;
 use crate::tree::Database;
 use crate::units::{LinkId, Now, Zxid};
 use crate::zab::leader::Phase;
-use crate::zab::testing::{at, database, record, view, zxid as z};
+use crate::zab::testing::{at, database, reconfig, record, view, zxid as z};
 use crate::zab::{Effect, Leader, Settings, Start};
 
 #[test]
@@ -201,22 +199,6 @@ impl Alone {
             _ => None,
         })
     }
-}
-
-fn reconfig(zxid: i64, text: &[u8]) -> Bytes {
-    let header = TxnHeader {
-        client_id: 1,
-        cxid: 1,
-        zxid,
-        time: 0,
-        op: OpCode::Reconfig.code(),
-    };
-    let mut out = Vec::new();
-    header.write(&mut out);
-    "/zookeeper/config".write(&mut out);
-    Some(text).write(&mut out);
-    0i32.write(&mut out);
-    out.into()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::store::epochs::Epoch;
 use crate::store::orders::{DiskDone, DiskOrder};
 use crate::units::LinkId;
 use crate::zab::learner::Phase;
-use crate::zab::testing::{at, database, record, record_by, view, zxid as z};
+use crate::zab::testing::{at, database, reconfig, record, record_by, view, zxid as z};
 use crate::zab::{Effect, Learner, Settings, Start};
 
 fn history(zxids: &[i64]) -> History {
@@ -140,6 +140,10 @@ const LINK: LinkId = LinkId(50);
 
 impl Alone {
     fn new(last_zxid: i64) -> Self {
+        Self::with(Settings::DEFAULT, last_zxid)
+    }
+
+    fn with(settings: Settings, last_zxid: i64) -> Self {
         let start = Start {
             me: 2,
             active: view(3, 1),
@@ -150,15 +154,7 @@ impl Alone {
             oracle: None,
         };
         let mut out = Vec::new();
-        let mut learner = Learner::new(
-            Settings::DEFAULT,
-            start,
-            1,
-            Vec::new(),
-            LINK,
-            at(0),
-            &mut out,
-        );
+        let mut learner = Learner::new(settings, start, 1, Vec::new(), LINK, at(0), &mut out);
         learner.connected(LINK, at(0), &mut out);
         let mut alone = Self { learner, out };
         alone.gets(QuorumPacket::leader_info(5));
@@ -251,6 +247,41 @@ fn only_what_is_committed_is_applied_before_uptodate() {
     assert_eq!(proposed.collect::<Vec<_>>(), [z(5, 2), z(5, 3)]);
     assert_eq!(alone.applied(), [z(4, 2), z(4, 3), z(5, 1)]);
     assert_eq!(alone.acks().last(), Some(&z(5, 0)));
+}
+
+/// With NEWLEADER comes the last configuration that the leader has proposed. Where it is committed only
+/// later, it is in force only then.
+#[test]
+fn a_configuration_that_is_only_proposed_is_not_in_force_at_uptodate() {
+    let text = b"server.1=host1:2888:3888\nserver.2=host2:2888:3888\nversion=500000001";
+    let settings = Settings {
+        reconfig_enabled: true,
+        ..Settings::DEFAULT
+    };
+    for committed in [true, false] {
+        let mut alone = Alone::with(settings, z(4, 1));
+        alone.gets(QuorumPacket::new(Diff, z(5, 1)));
+        let proposal = reconfig(z(5, 1), text);
+        alone.gets(QuorumPacket::with(Proposal, z(5, 1), proposal));
+        if committed {
+            alone.commit(z(5, 1));
+        }
+        let begins = z(5, 0);
+        alone.gets(QuorumPacket::with(NewLeader, begins, &text[..]));
+        alone.done(Epoch::Current);
+        alone.gets(QuorumPacket::new(UpToDate, -1));
+        let activated = |alone: &Alone| {
+            let mut views = alone.out.iter();
+            views.any(|e| matches!(e, Effect::Activate { view, .. } if view.version() == z(5, 1)))
+        };
+        let seen = |e: &Effect| matches!(e, Effect::Seen(view) if view.version() == z(5, 1));
+        assert!(alone.out.iter().any(seen), "committed: {committed}");
+        assert_eq!(activated(&alone), committed);
+        if !committed {
+            alone.gets(QuorumPacket::commit_and_activate(z(5, 1), 1));
+            assert!(activated(&alone), "{:?}", alone.reason());
+        }
+    }
 }
 
 /// A leader of Java's takes its snapshot while it goes on.

@@ -17,5 +17,5 @@ pub(super) fn check(facts: &Facts, seen: &Seen) -> Verdict {
             "{node} has 0x{zxid:x} in memory and 0x{logged:x} in its files"
         ));
     }
-    super::digests::compare(facts, node, zxid, digest)
+    super::equal_digests::compare(facts, node, zxid, digest)
 }

@@ -1,14 +1,17 @@
-//! What must never happen, one property a file, by the names of ZooKeeper's TLA+ specification where
+//! What must never happen, one property a file of its name, by the names of ZooKeeper's TLA+ specification where
 //! it has one. Each looks at what was just seen in the light of all facts, before they change.
 
+mod acknowledged_is_kept;
 mod agreement;
 mod cuts_exactly;
-mod digests;
-mod ephemerals;
+mod ephemeral_has_session;
+mod epoch_before_ack;
+mod equal_digests;
 mod global_primary_order;
+mod history_before_epoch;
 mod integrity;
-mod kept;
-mod leadership;
+mod leadership1;
+mod leadership2;
 mod local_primary_order;
 mod logged_before_ack;
 mod memory_is_disk;
@@ -33,8 +36,8 @@ type Check = fn(&Facts, &Seen) -> Verdict;
 
 /// Name and check.
 pub const INVARIANTS: &[(&str, Check)] = &[
-    ("Leadership1", leadership::check),
-    ("Leadership2", leadership::check_broadcast),
+    ("Leadership1", leadership1::check),
+    ("Leadership2", leadership2::check),
     ("PrefixConsistency", prefix_consistency::check),
     ("Integrity", integrity::check),
     ("Agreement", agreement::check),
@@ -42,12 +45,12 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("LocalPrimaryOrder", local_primary_order::check),
     ("GlobalPrimaryOrder", global_primary_order::check),
     ("PrimaryIntegrity", primary_integrity::check),
-    ("AcknowledgedIsKept", kept::check),
+    ("AcknowledgedIsKept", acknowledged_is_kept::check),
     ("LoggedBeforeAck", logged_before_ack::check),
-    ("HistoryBeforeEpoch", logged_before_ack::check_epoch),
-    ("EpochBeforeAck", logged_before_ack::check_leader),
+    ("HistoryBeforeEpoch", history_before_epoch::check),
+    ("EpochBeforeAck", epoch_before_ack::check),
     ("MemoryIsDisk", memory_is_disk::check),
     ("CutsExactly", cuts_exactly::check),
-    ("EqualDigests", digests::check),
-    ("EphemeralHasSession", ephemerals::check),
+    ("EqualDigests", equal_digests::check),
+    ("EphemeralHasSession", ephemeral_has_session::check),
 ];

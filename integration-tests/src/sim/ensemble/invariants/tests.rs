@@ -156,6 +156,26 @@ fn every_invariant_holds_and_breaks() {
     assert_eq!(named, all);
 }
 
+/// `PrefixConsistency` is in `prefix_consistency.rs`.
+#[test]
+fn every_invariant_has_its_file() {
+    let sources = include_str!("mod.rs");
+    for (name, _) in INVARIANTS {
+        let mut file = String::new();
+        for (i, c) in name.char_indices() {
+            if c.is_uppercase() && i > 0 {
+                file.push('_');
+            }
+            file.push(c.to_ascii_lowercase());
+        }
+        assert!(sources.contains(&format!("\nmod {file};\n")), "{name}");
+        assert!(
+            sources.contains(&format!("(\"{name}\", {file}::check)")),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn a_minority_commits_nothing_and_a_new_configuration_needs_the_old_one_too() {
     let agreement = |facts: &Facts| agreement::check(facts, &delivered(z(1, 3), z(1, 4)));

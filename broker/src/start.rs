@@ -201,7 +201,7 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
     let config = configs::with_dynamic(&config, dynamic).unwrap_or(config);
     let overrides = configs::load_topics(&client).await.map_err(failed)?;
     let logs = open_logs(log_dirs, &config, &overrides).await?;
-    let failures = logs.failures();
+    let (failures, shards) = (logs.failures(), logs.runtimes());
     let info = broker_info(&config, &net)?;
     let (sender, commands) = mpsc::channel(16);
     let broker = Arc::new(Broker::new(
@@ -211,6 +211,7 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
         (logs.shards().clone(), Some(logs)),
         sender,
     ));
+    broker.metrics.handlers.watch(shards);
     let _ = broker
         .metrics
         .zookeeper_latency

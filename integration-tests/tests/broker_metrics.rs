@@ -15,22 +15,16 @@ use integration_tests::java_or_skip;
 use integration_tests::peers::JavaBroker;
 use integration_tests::proc::{Port, Process, repo_root, skipped, wait_until};
 use integration_tests::zk::ZkConfig;
-use proto::kafka::ErrorCode;
 use proto::kafka::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use proto::kafka::messages::find_coordinator::FindCoordinatorRequest;
 use proto::kafka::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use proto::kafka::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use proto::kafka::{ErrorCode, Records};
+use proto::records::{BatchBuilder, BatchOptions, Compression, MessageSetBuilder};
 
 /// Names of Java that have no counterpart here, by what they begin with, and why.
 const NOT_HERE: &[(&str, &str)] = &[
     ("kafka_network_requestmetrics_throttletimems", "quotas"),
-    (
-        "kafka_network_requestmetrics_messageconversionstimems",
-        "Java's buffers",
-    ),
-    (
-        "kafka_network_requestmetrics_temporarymemorybytes",
-        "Java's buffers",
-    ),
     (
         "kafka_network_requestchannel_",
         "no queue between network and handlers",
@@ -47,10 +41,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     (
         "kafka_controller_controllerchannelmanager_queuesize",
         "no connection to itself",
-    ),
-    (
-        "kafka_controller_controllereventmanager_eventqueuetimems",
-        "events are looked at as sets",
     ),
     (
         "kafka_controller_controllerstats_",
@@ -72,22 +62,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     (
         "kafka_server_brokertopicmetrics_reassignmentbytes",
         "replication",
-    ),
-    (
-        "kafka_server_brokertopicmetrics_invalidmagicnumber",
-        "part of invalidmessagecrc",
-    ),
-    (
-        "kafka_server_brokertopicmetrics_invalidoffsetorsequence",
-        "part of invalidmessagecrc",
-    ),
-    (
-        "kafka_server_brokertopicmetrics_nokeycompacted",
-        "compaction",
-    ),
-    (
-        "kafka_server_kafkarequesthandlerpool_",
-        "no handler threads",
     ),
     ("kafka_server_kafkaserver_yammer", "Java's library"),
     ("kafka_server_replicaalterlogdirsmanager_", "moving logs"),
@@ -318,6 +292,115 @@ fn the_time_of_requests_is_split_by_where_it_went() {
             "kafka_server_delayedfetchmetrics_expires_total{fetcherType=\"consumer\",} 1.0"
         )
     );
+}
+
+fn produce(topic: &str, records: Vec<u8>) -> ProduceRequest {
+    ProduceRequest {
+        acks: 1,
+        timeout_ms: 30_000,
+        topic_data: vec![TopicProduceData {
+            name: topic.into(),
+            partition_data: vec![PartitionProduceData {
+                records: Records::Bytes(records.into()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn old_messages(magic: u8) -> Vec<u8> {
+    let mut set = MessageSetBuilder::new(magic, Compression::None, None);
+    for n in 0..500 {
+        set.append(n, 1_700_000_000_000, Some(b"key"), Some(b"value"));
+    }
+    let mut records = Vec::new();
+    set.finish_into(&mut records).unwrap();
+    records
+}
+
+/// Records that are written anew and records that are refused are counted, as are the controller's news.
+#[test]
+fn conversions_and_what_is_refused_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let zookeeper = ZkConfig::new(&dir.path().join("zk")).start_ours();
+    let port = Port::reserve();
+    let metrics = format!("metrics.http.port={}", port.number());
+    let lines = [metrics.as_str(), "log.cleanup.policy=compact"];
+    let dir = dir.path().join("broker");
+    let config = BrokerConfig::new(&dir, 0, &zookeeper.connect_string(), &lines);
+    let _process = config.start();
+    let _topic = KafkaLoad::prepare(config.addr(), "topic").unwrap();
+    let mut broker = RawKafka::connect(config.addr()).unwrap();
+    let mut codes = Vec::new();
+    let mut send = |version, records| {
+        let answer = broker.call(version, &produce("topic", records)).unwrap();
+        codes.push(answer.responses[0].partition_responses[0].error_code);
+    };
+    send(2, old_messages(1));
+    send(2, [old_messages(0), old_messages(1)].concat());
+    let batch = |sequence, keys: &[Option<&[u8]>]| {
+        let options = BatchOptions {
+            producer_id: 7,
+            producer_epoch: 0,
+            base_sequence: sequence,
+            ..Default::default()
+        };
+        let mut builder = BatchBuilder::new(options);
+        for key in keys {
+            builder.append(1_700_000_000_000, *key, Some(b"v"), std::iter::empty());
+        }
+        builder.build().unwrap()
+    };
+    send(3, batch(-1, &[Some(b"k")]));
+    send(3, batch(0, &[None, Some(b"k"), None]));
+    let refused = ErrorCode::INVALID_RECORD;
+    assert_eq!(codes, [ErrorCode::NONE, refused, refused, refused]);
+    let old = FetchRequest {
+        max_wait_ms: 1000,
+        min_bytes: 1,
+        topics: vec![FetchTopic {
+            topic: "topic".into(),
+            partitions: vec![FetchPartition {
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    broker.call(1, &old).unwrap();
+    wait_until("the endpoint", || TcpStream::connect(port.addr()).is_ok());
+    let text = get(port.addr(), "/metrics");
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.unwrap_or_else(|| panic!("{name}\n{text}"));
+        value.trim().parse().unwrap()
+    };
+    const TOPICS: &str = "kafka_server_brokertopicmetrics";
+    for (name, count) in [
+        ("invalidmagicnumberrecords", 1.0),
+        ("invalidoffsetorsequencerecords", 1.0),
+        ("nokeycompactedtopicrecords", 2.0),
+    ] {
+        let counted = value(&format!("{TOPICS}_{name}_total "));
+        assert!((counted - count).abs() < 0.1, "{name} {counted}");
+    }
+    const REQUESTS: &str = "kafka_network_requestmetrics";
+    for request in ["Produce", "Fetch"] {
+        let label = format!("_sum{{request=\"{request}\",}} ");
+        let time = value(&format!("{REQUESTS}_messageconversionstimems{label}"));
+        let bytes = value(&format!("{REQUESTS}_temporarymemorybytes{label}"));
+        assert!(time > 0.0 && bytes > 1000.0, "{request} {time} {bytes}");
+    }
+    assert!(!text.contains("messageconversionstimems_count{request=\"Metadata\""));
+    assert!(value("kafka_controller_controllereventmanager_eventqueuetimems_count ") >= 1.0);
+    const HANDLERS: &str = "kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent";
+    let idle = value(&format!("{HANDLERS}_count "));
+    let up = value("process_start_time_seconds ");
+    let most = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() - up + 2.0;
+    assert!(idle > 0.0 && idle < most * 1e9, "{idle} {most}");
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Fetch {
         is_follower(request).then_some(ErrorCode::NOT_LEADER_OR_FOLLOWER)
     }
 
-    async fn run(self, reading: Vec<Wanted>, refused: Vec<(Wanted, PartitionData)>) -> Answer {
+    async fn run(mut self, reading: Vec<Wanted>, refused: Vec<(Wanted, PartitionData)>) -> Answer {
         let hard = self.call.api_version <= 2;
         let mut budget = Budget::new(self.limits.max_bytes, hard);
         let items = reading.iter().map(|one| ReadItem {
@@ -143,7 +143,8 @@ impl Fetch {
             return Answer::Close;
         };
         let mut answers = Vec::with_capacity(reading.len() + refused.len());
-        let stats = &self.call.broker.metrics.topics;
+        let metrics = self.call.broker.metrics.clone();
+        let stats = &metrics.topics;
         for (one, result) in reading.into_iter().zip(results) {
             let answer = match result {
                 Ok(plan) => self.found(&mut budget, &one, plan).await,
@@ -174,7 +175,7 @@ impl Fetch {
         results
     }
 
-    async fn found(&self, budget: &mut Budget, one: &Wanted, plan: ReadPlan) -> PartitionData {
+    async fn found(&mut self, budget: &mut Budget, one: &Wanted, plan: ReadPlan) -> PartitionData {
         let len = budget.take(plan.len, plan.first_batch_len, size(one.max_bytes));
         if plan.zstd && self.call.api_version < 10 {
             return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
@@ -224,14 +225,17 @@ impl Fetch {
 
     /// Records rewritten for an old client.
     async fn converted(
-        &self,
+        &mut self,
         one: &Wanted,
         stored: Stored,
         magic: u8,
     ) -> Result<Records, ErrorCode> {
         let topic = one.topic.as_deref().unwrap_or_default();
+        let (begun, read) = (Instant::now(), stored.len);
         match stored.convert(magic).await {
             Ok(bytes) => {
+                let account = &mut self.call.account;
+                account.converted(begun.elapsed(), read + bytes.len());
                 self.call.broker.metrics.topics.converted_for_fetch(topic);
                 Ok(Records::Bytes(bytes))
             }

@@ -182,6 +182,9 @@ impl Produce {
         for (at, appended) in done.iter().enumerate() {
             let name = names.next();
             self.fill(at, appended);
+            if let Some((time, bytes)) = appended.conversion() {
+                self.call.account.converted(time, bytes);
+            }
             if let (Some(name), Ok(info)) = (name, &appended.result) {
                 let end = info.last_offset + 1;
                 if appended.offsets.high_watermark < end {
@@ -263,6 +266,10 @@ impl Produce {
                     Produced::TooLarge(bytes)
                 }
                 ErrorCode::CORRUPT_MESSAGE => Produced::Corrupt,
+                ErrorCode::INVALID_RECORD => {
+                    let (fault, count) = error.fault();
+                    Produced::Invalid(fault, count as u64)
+                }
                 code => Produced::Refused {
                     our_fault: !is_expected(code),
                 },

@@ -26,6 +26,8 @@ pub struct AppendInfo {
     pub log_start: i64,
     /// the batch was there already; first and last offset say where
     pub duplicate: bool,
+    /// bytes of records that were written anew, in another format or codec
+    pub converted: Option<usize>,
 }
 
 /// The end-of-transaction marker in a control batch, with its timestamp.
@@ -78,8 +80,10 @@ impl Log {
                 log_append_time: -1,
                 log_start,
                 duplicate: false,
+                converted: None,
             });
         };
+        let converted = batch.converted.then_some(batch.records.len());
         let header = batch.header;
         self.check_fits(header.size)?;
         let marker = if header.is_control() {
@@ -98,6 +102,7 @@ impl Log {
                 log_append_time: first.timestamp,
                 log_start,
                 duplicate: true,
+                converted,
             });
         }
         let written = self.write_batch(&header, [&batch.head, &batch.records], marker, now_ms);
@@ -110,6 +115,7 @@ impl Log {
             log_append_time,
             log_start,
             duplicate: false,
+            converted,
         })
     }
 

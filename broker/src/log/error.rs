@@ -3,7 +3,7 @@
 use std::io;
 
 use proto::kafka::ErrorCode;
-use proto::records::{RecordError, RecordsError};
+use proto::records::{Fault, RecordError, RecordsError};
 
 use super::file::Cold;
 
@@ -120,6 +120,16 @@ impl LogError {
         match self {
             Self::Io(error) => Cold::of(error),
             _ => None,
+        }
+    }
+
+    /// What makes records invalid, and how many are.
+    pub fn fault(&self) -> (Fault, usize) {
+        match self {
+            Self::Records(RecordsError::Invalid { records, fault, .. }) => {
+                (*fault, records.len().max(1))
+            }
+            _ => (Fault::Other, 1),
         }
     }
 

@@ -111,6 +111,8 @@ pub struct ControllerMeters {
     state: AtomicU8,
     times: [Latency; ControllerTask::TIMED.len()],
     pub unclean_elections: Counter,
+    /// from the news to the controller's first look at it
+    pub queued: Latency,
 }
 
 impl ControllerMeters {

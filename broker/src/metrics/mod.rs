@@ -39,4 +39,6 @@ pub struct Metrics {
     pub controller: ControllerMeters,
     pub state: StateMeter,
     pub threads: ThreadMeters,
+    /// of the log shards, which do the work of Kafka's request handlers
+    pub handlers: ThreadMeters,
 }

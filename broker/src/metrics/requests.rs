@@ -26,7 +26,7 @@ const VERSIONS: usize = 24;
 const ERRORS: usize = 160;
 
 /// The parts of a request's time, and its size. Total comes first: every request has one.
-pub(super) const PARTS: [&str; 7] = [
+pub(super) const PARTS: [&str; 9] = [
     "totaltimems",
     "requestqueuetimems",
     "localtimems",
@@ -34,8 +34,16 @@ pub(super) const PARTS: [&str; 7] = [
     "responsequeuetimems",
     "responsesendtimems",
     "requestbytes",
+    "messageconversionstimems",
+    "temporarymemorybytes",
 ];
 const BYTES: usize = 6;
+const TEMPORARY: usize = 8;
+
+/// Whether requests of this name have this part: only records are converted.
+pub(super) fn has(request: &str, part: usize) -> bool {
+    part <= BYTES || matches!(request, "Produce" | "Fetch")
+}
 
 pub(super) const RANKS: [(&str, f64); 6] = [
     ("0.50", 0.5),
@@ -67,6 +75,17 @@ pub struct Account {
     pub waited: Option<Duration>,
     /// a Fetch of another broker
     pub follower: bool,
+    conversions: Duration,
+    /// bytes that were held only to convert records
+    temporary: usize,
+}
+
+impl Account {
+    /// Records were written anew, in another format or codec.
+    pub fn converted(&mut self, time: Duration, bytes: usize) {
+        self.conversions += time;
+        self.temporary = self.temporary.saturating_add(bytes);
+    }
 }
 
 /// A request on its way, with the times at which it got from one stage to the next.
@@ -142,6 +161,8 @@ impl Timed {
             us(self.ready, self.sends),
             us(self.sends, now),
             self.bytes as u64,
+            micros(self.account.conversions),
+            self.account.temporary as u64,
         ]
     }
 }
@@ -292,7 +313,7 @@ impl RequestMetrics {
 #[allow(clippy::cast_precision_loss, reason = "Prometheus knows only doubles")]
 fn shown(part: usize, value: u64) -> f64 {
     match part {
-        BYTES => value as f64,
+        BYTES | TEMPORARY => value as f64,
         _ => value as f64 / 1000.0,
     }
 }

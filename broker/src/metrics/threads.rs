@@ -1,4 +1,5 @@
-//! How idle the network threads are. Mirrors `IdlePercent` of kafka.network.Processor.
+//! How idle threads are: those of the network, and those of the log shards. Mirrors `IdlePercent` of
+//! kafka.network.Processor and kafka.server.KafkaRequestHandlerPool.
 #![allow(clippy::disallowed_methods, reason = "measures how busy threads are")]
 
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -9,10 +10,11 @@ use tokio::runtime::RuntimeMetrics;
 /// Shares of a shorter time say little.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// The threads of the runtime that serves connections.
+/// The threads of some runtimes.
 #[derive(Debug, Default)]
 pub struct ThreadMeters {
-    runtime: OnceLock<RuntimeMetrics>,
+    /// since when
+    runtimes: OnceLock<(Instant, Vec<RuntimeMetrics>)>,
     last: Mutex<Option<Look>>,
 }
 
@@ -26,20 +28,27 @@ struct Look {
 }
 
 impl ThreadMeters {
-    /// Watches the current runtime from now on.
-    pub fn watch(&self) {
-        let metrics = tokio::runtime::Handle::current().metrics();
-        let _ = self.runtime.set(metrics);
+    /// Watches these from now on.
+    pub fn watch(&self, runtimes: Vec<RuntimeMetrics>) {
+        let _ = self.runtimes.set((Instant::now(), runtimes));
         self.idle();
+    }
+
+    /// How long each thread has idled in all, on average.
+    pub(super) fn idle_time(&self) -> Option<Duration> {
+        let (since, runtimes) = self.runtimes.get()?;
+        let busy = busy(runtimes);
+        let threads = u32::try_from(busy.len()).ok().filter(|n| *n > 0)?;
+        let busy: Duration = busy.iter().sum();
+        Some(since.elapsed().saturating_sub(busy / threads))
     }
 
     /// The idle share of each thread since it was last asked.
     pub(super) fn idle(&self) -> Vec<f64> {
-        let Some(runtime) = self.runtime.get() else {
+        let Some((_, runtimes)) = self.runtimes.get() else {
             return Vec::new();
         };
-        let busy = (0..runtime.num_workers()).map(|at| runtime.worker_total_busy_duration(at));
-        let (now, busy) = (Instant::now(), busy.collect::<Vec<_>>());
+        let (now, busy) = (Instant::now(), busy(runtimes));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some(look) if now - look.at < LEAST => return look.idle.clone(),
@@ -56,6 +65,15 @@ impl ThreadMeters {
         });
         idle
     }
+}
+
+/// How long each thread has been at work.
+fn busy(runtimes: &[RuntimeMetrics]) -> Vec<Duration> {
+    let of = |runtime: &RuntimeMetrics| {
+        let runtime = runtime.clone();
+        (0..runtime.num_workers()).map(move |at| runtime.worker_total_busy_duration(at))
+    };
+    runtimes.iter().flat_map(of).collect()
 }
 
 fn shares(time: Duration, before: &[Duration], now: &[Duration]) -> Vec<f64> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use driver::metrics::Counter;
+use proto::records::Fault;
 
 /// The meters of one topic, or of all.
 #[derive(Debug, Default)]
@@ -20,6 +21,10 @@ pub struct TopicMeters {
     pub produce_conversions: Counter,
     pub fetch_conversions: Counter,
     pub corrupt: Counter,
+    /// kept for all topics together, as in Kafka
+    pub invalid_magic: Counter,
+    pub invalid_offset: Counter,
+    pub no_key: Counter,
 }
 
 /// How an append went.
@@ -34,6 +39,8 @@ pub enum Produced {
     /// so many bytes were too large
     TooLarge(u64),
     Corrupt,
+    /// so many records with this fault
+    Invalid(Fault, u64),
     /// refused for another reason; whether through our own fault
     Refused {
         our_fault: bool,
@@ -71,6 +78,15 @@ impl BrokerTopicStats {
                 }
                 Produced::TooLarge(bytes) => meters.bytes_rejected.add(bytes),
                 Produced::Corrupt => meters.corrupt.add(1),
+                Produced::Invalid(fault, count) => {
+                    meters.failed_produce_requests.add(1);
+                    match fault {
+                        Fault::Magic => meters.invalid_magic.add(count),
+                        Fault::Offset => meters.invalid_offset.add(count),
+                        Fault::NoKey => meters.no_key.add(count),
+                        Fault::Other => {}
+                    }
+                }
                 Produced::Refused { our_fault } => {
                     meters.failed_produce_requests.add(u64::from(our_fault));
                 }

@@ -132,7 +132,8 @@ impl Net {
         let memory = Memory::new(s.memory);
         let (size, free) = memory.room();
         broker.metrics.listeners.set_memory(size, free);
-        broker.metrics.threads.watch();
+        let runtime = tokio::runtime::Handle::current().metrics();
+        broker.metrics.threads.watch(vec![runtime]);
         let rules = Arc::new(Rules {
             max_request: s.max_request,
             max_in_progress: s.max_in_progress,

@@ -27,6 +27,16 @@ pub struct Appended {
     pub result: Result<AppendInfo, LogError>,
     /// after the append; zeros if the partition is not here
     pub offsets: Offsets,
+    /// what the shard's thread spent on it
+    pub took: Duration,
+}
+
+impl Appended {
+    /// The time of an append that wrote records anew, nearly all of it for that, and their bytes.
+    pub fn conversion(&self) -> Option<(Duration, usize)> {
+        let bytes = self.result.as_ref().ok()?.converted?;
+        Some((self.took, bytes))
+    }
 }
 
 /// One partition of a fetch.

@@ -3,6 +3,8 @@
 //! Replication adds followers' offsets later: it drives the high watermark through
 //! `advance_high_watermark`; a sole replica's is the log's end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use proto::records::Origin;
 
@@ -188,10 +190,15 @@ impl Hosted {
         })
     }
 
-    pub(super) fn appended(&self, result: Result<AppendInfo, LogError>) -> Appended {
+    pub(super) fn appended(
+        &self,
+        result: Result<AppendInfo, LogError>,
+        took: Duration,
+    ) -> Appended {
         Appended {
             result,
             offsets: self.log.offsets(),
+            took,
         }
     }
 }

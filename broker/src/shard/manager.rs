@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use driver::metrics::Latency;
+use tokio::runtime::RuntimeMetrics;
 use tokio::sync::{oneshot, watch};
 
 use super::command::Command;
@@ -64,6 +65,7 @@ pub struct LogManager {
     dirs: Arc<Dirs>,
     events: mpsc::Sender<Event>,
     control: Option<JoinHandle<()>>,
+    runtimes: Vec<RuntimeMetrics>,
     workers: Vec<JoinHandle<()>>,
     flusher: Option<JoinHandle<()>>,
 }
@@ -90,6 +92,7 @@ impl LogManager {
         let (flushes, flusher) = flusher::start()?;
         let flush_times = Arc::<Latency>::default();
         let (mut senders, mut workers) = (Vec::new(), Vec::new());
+        let mut runtimes = Vec::new();
         for i in 0..settings.io_threads.clamp(1, cores) {
             let (sender, commands) = tokio::sync::mpsc::channel(QUEUE);
             let (own, events) = (sender.downgrade(), events.clone());
@@ -98,6 +101,7 @@ impl LogManager {
                 .enable_time()
                 .max_blocking_threads(READERS)
                 .build()?;
+            runtimes.push(runtime.metrics());
             let thread = std::thread::Builder::new().name(format!("log-shard-{i}"));
             workers.push(thread.spawn(move || runtime.block_on(worker.run(commands)))?);
             senders.push(sender);
@@ -120,6 +124,7 @@ impl LogManager {
             dirs,
             events,
             control: Some(control),
+            runtimes,
             workers,
             flusher: Some(flusher),
         })
@@ -128,6 +133,11 @@ impl LogManager {
     /// What handlers use.
     pub fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    /// The runtimes of the shards' threads, for who asks how busy they are.
+    pub fn runtimes(&self) -> Vec<RuntimeMetrics> {
+        self.runtimes.clone()
     }
 
     /// The directories that have failed, as that changes.

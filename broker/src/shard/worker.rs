@@ -249,11 +249,14 @@ impl Worker {
                 done.push(Appended {
                     result: Err(not_here(&item.partition)),
                     offsets: Offsets::default(),
+                    took: Duration::ZERO,
                 });
                 continue;
             };
+            let begun = may_be_converted(&item.records).then(Instant::now);
             let result = hosted.append(&item.records, origin, now, &mut self.scratch);
-            done.push(hosted.appended(result));
+            let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+            done.push(hosted.appended(result, took));
             after(
                 hosted,
                 &self.flusher,
@@ -551,6 +554,16 @@ impl Worker {
         }
         all
     }
+}
+
+/// Whether to look at the clock: records of old formats, and compressed ones, may be written anew.
+fn may_be_converted(records: &[u8]) -> bool {
+    const MAGIC: usize = 16;
+    const CODEC: usize = 22;
+    records.get(MAGIC).is_some_and(|magic| *magic < 2)
+        || records
+            .get(CODEC)
+            .is_some_and(|attributes| attributes & 7 > 0)
 }
 
 fn checkpointed(hosted: &Hosted, sound: bool) -> Checkpointed {

@@ -251,7 +251,10 @@ impl Keeper {
             let done = tokio::select! {
                 event = inbox.next() => match event {
                     SessionEvent::Ended => return,
-                    SessionEvent::Changed(path) => {
+                    SessionEvent::Changed(path, waited) => {
+                        if ruling.is_some() {
+                            self.broker.metrics.controller.queued.took(waited);
+                        }
                         self.changed(client, &path, &mut changes, &mut ruling, &events).await
                     }
                 },

@@ -10,9 +10,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use driver::zk_client::{Credentials, SessionState, ZkEvent, ZkEvents};
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
@@ -29,14 +30,16 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    paths: IndexSet<String>,
+    /// with the time of the first news
+    paths: IndexMap<String, Instant>,
     ended: bool,
 }
 
 /// What the session has to say.
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
-    Changed(String),
+    /// what, and how long it has waited
+    Changed(String, Duration),
     Ended,
 }
 
@@ -66,7 +69,8 @@ impl Inbox {
         let mut state = self.lock();
         match event {
             ZkEvent::Watch(event) => {
-                state.paths.insert(event.path);
+                let since = state.paths.entry(event.path);
+                since.or_insert_with(Instant::now);
             }
             ZkEvent::State(
                 SessionState::Expired | SessionState::AuthFailed | SessionState::Closed,
@@ -87,8 +91,8 @@ impl Inbox {
                 if state.ended {
                     return SessionEvent::Ended;
                 }
-                if let Some(path) = state.paths.shift_remove_index(0) {
-                    return SessionEvent::Changed(path);
+                if let Some((path, since)) = state.paths.shift_remove_index(0) {
+                    return SessionEvent::Changed(path, since.elapsed());
                 }
             }
             self.stirred.notified().await;

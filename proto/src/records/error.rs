@@ -8,6 +8,17 @@ pub struct RecordError {
     pub message: String,
 }
 
+/// What makes records invalid, as far as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Magic,
+    /// offsets, counts, sequences
+    Offset,
+    /// records without a key on a compacted topic
+    NoKey,
+    Other,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsError {
     /// Java: `CorruptRecordException`, code CORRUPT_MESSAGE.
@@ -18,6 +29,7 @@ pub enum RecordsError {
     Invalid {
         message: String,
         records: Vec<RecordError>,
+        fault: Fault,
     },
     /// Java: `InvalidTimestampException`, code INVALID_TIMESTAMP.
     #[error("{message}")]
@@ -45,9 +57,14 @@ impl RecordsError {
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::faulty(Fault::Other, message)
+    }
+
+    pub(crate) fn faulty(fault: Fault, message: impl Into<String>) -> Self {
         Self::Invalid {
             message: message.into(),
             records: Vec::new(),
+            fault,
         }
     }
 }

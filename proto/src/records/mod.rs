@@ -25,7 +25,7 @@ pub use build::{BatchBuilder, BatchOptions};
 pub use compress::{Compression, compress, decompress};
 pub use control::{ControlType, EndTxnMarker, control_batch};
 pub use convert::{down_convert, up_convert};
-pub use error::{RecordError, RecordsError};
+pub use error::{Fault, RecordError, RecordsError};
 pub use iter::{Header, HeaderIter, Headers, Record, RecordIter};
 pub use legacy::MessageSetBuilder;
 pub use validate::{Origin, Validated, Validator};

@@ -10,7 +10,7 @@ use super::batch::{Batch, BatchHeader, Batches, V2_OVERHEAD};
 use super::build::{BatchBuilder, BatchOptions};
 use super::compress::Compression;
 use super::iter::{Record, RecordIter};
-use super::{NO_TIMESTAMP, RecordError, RecordsError, TimestampType};
+use super::{Fault, NO_TIMESTAMP, RecordError, RecordsError, TimestampType};
 
 /// Who wants to append (Java: `AppendOrigin`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +84,11 @@ impl Validator<'_> {
             let batch = batch?;
             self.check_batch(&batch)?;
             if batch.header.magic != first.header.magic {
-                return Err(RecordsError::invalid(format!(
+                let what = format!(
                     "Batch magic {} is not the same as the first batch's magic byte {} in topic partition {}",
                     batch.header.magic, first.header.magic, self.partition
-                )));
+                );
+                return Err(RecordsError::faulty(Fault::Magic, what));
             }
             let codec = batch.header.compression()?;
             if codec != Compression::None {
@@ -145,7 +146,7 @@ impl Validator<'_> {
         if !client || h.magic < 2 {
             return Ok(());
         }
-        let invalid = |what: String| Err(RecordsError::invalid(what));
+        let invalid = |what: String| Err(RecordsError::faulty(Fault::Offset, what));
         if h.last_offset_delta < 0 {
             let (base, last) = (h.offset, h.last_offset());
             return invalid(format!(
@@ -381,7 +382,13 @@ impl Verdict {
             records.len(),
             shown.join(", ")
         );
-        Err(RecordsError::Invalid { message, records })
+        // without a bad timestamp nothing else is looked for in records
+        let fault = Fault::NoKey;
+        Err(RecordsError::Invalid {
+            message,
+            records,
+            fault,
+        })
     }
 }
 

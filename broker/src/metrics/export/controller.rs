@@ -36,6 +36,11 @@ pub(super) async fn controller(broker: &Arc<Broker>, out: &mut Out) {
             latency,
         );
     }
+    out.latency(
+        "kafka_controller_controllereventmanager_eventqueuetimems",
+        "Milliseconds that news waited for the controller",
+        &meters.queued,
+    );
     out.counter(
         "kafka_controller_controllerstats_uncleanleaderelections_total",
         "Leaders elected outside the ISR, with loss of data",

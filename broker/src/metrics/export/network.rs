@@ -61,6 +61,13 @@ fn threads(broker: &Broker, out: &mut Out) {
             sum / count_of(idle.len()),
         );
     }
+    if let Some(idle) = broker.metrics.handlers.idle_time() {
+        out.counter(
+            "kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent_count",
+            "Nanoseconds that the threads of the logs idled, on average",
+            u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX),
+        );
+    }
     let each = idle
         .iter()
         .enumerate()

@@ -3,7 +3,7 @@
 use proto::telemetry::Metric;
 
 use super::{Histogram, Out, real};
-use crate::metrics::requests::PARTS;
+use crate::metrics::requests::{PARTS, has};
 use crate::state::Broker;
 
 const PREFIX: &str = "kafka_network_requestmetrics";
@@ -17,6 +17,8 @@ const HELP: [&str; PARTS.len()] = [
     "Milliseconds that answers waited for earlier ones of their connection",
     "Milliseconds until the socket had taken an answer",
     "Bytes of requests",
+    "Milliseconds of writing records anew, in another format or codec",
+    "Bytes that were held only to write records anew",
 ];
 
 pub(super) fn requests(broker: &Broker, out: &mut Out) {
@@ -36,6 +38,7 @@ pub(super) fn requests(broker: &Broker, out: &mut Out) {
     for (at, (part, help)) in PARTS.iter().zip(HELP).enumerate() {
         let histograms: Vec<Histogram> = figures
             .iter()
+            .filter(|figures| has(figures.request, at))
             .map(|figures| Histogram {
                 labels: vec![("request", figures.request.to_owned())],
                 count: real(figures.count),

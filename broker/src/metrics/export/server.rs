@@ -161,8 +161,31 @@ const METERS: &[Meter] = &[
     ),
 ];
 
+/// Those that Kafka keeps for all topics together.
+const OF_ALL: &[Meter] = &[
+    (
+        "invalidmagicnumberrecords",
+        "Batches of a format that differs from the first one's of their request",
+        |m| m.invalid_magic.get(),
+    ),
+    (
+        "invalidoffsetorsequencerecords",
+        "Batches with wrong offsets, counts or sequence numbers",
+        |m| m.invalid_offset.get(),
+    ),
+    (
+        "nokeycompactedtopicrecords",
+        "Records without a key for compacted topics",
+        |m| m.no_key.get(),
+    ),
+];
+
 pub(super) fn topics(broker: &Broker, out: &mut Out) {
     let stats = &broker.metrics.topics;
+    for (name, help, value) in OF_ALL {
+        let name = format!("kafka_server_brokertopicmetrics_{name}_total");
+        out.counter(&name, help, value(stats.all()));
+    }
     let topics = stats.topics();
     for (name, help, value) in METERS {
         let mut metrics = vec![Metric::counter(real(value(stats.all())))];

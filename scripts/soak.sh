@@ -30,7 +30,8 @@ need_rust
 target=${CARGO_TARGET_DIR:-$root/target}
 if [ "${SOAK_MIXTURES:-yes}" != no ]; then
   cargo build --release --quiet --bins
-  ENSEMBLES=all TEST_BIN_DIR=$target/release cargo test -p integration-tests --test zk_ensemble --test zk_members -- \
+  ENSEMBLES=all TEST_BIN_DIR=$target/release cargo test -p integration-tests --test zk_ensemble --test zk_members \
+    --test zk_sync -- \
     --nocapture --test-threads 1
 fi
 cargo build --release --quiet -p integration-tests --bin zk-sim

@@ -123,7 +123,6 @@ pub const HAPPENINGS: &[&str] = &[
     "snapshot restored",
     "restore given up",
     "history replaced by a restored snapshot",
-    "restored snapshot given up by a member",
     "container removed",
     "node with a TTL removed",
     "write over its quota",

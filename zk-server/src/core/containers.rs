@@ -79,18 +79,18 @@ impl Server {
         let mut paths = VecDeque::new();
         for id in tree.containers() {
             let node = tree.node(id);
-            let age = self.now.wall_ms - node.stat.mtime;
+            let age = self.now.wall_ms - node.stat().mtime;
             // One that never had a child may be about to get its first.
-            let old = node.stat.cversion > 0 || (never_used != 0 && age > never_used);
+            let old = node.stat().cversion > 0 || (never_used != 0 && age > never_used);
             if node.children() == 0 && old {
                 paths.push_back(tree.arena().path_of(id));
             }
         }
         for id in tree.ttls() {
             let node = tree.node(id);
-            let owner = node.stat.ephemeral_owner;
+            let owner = node.stat().ephemeral_owner;
             let ttl = ttl_of(owner);
-            let over = ttl != 0 && self.now.wall_ms - node.stat.mtime > ttl;
+            let over = ttl != 0 && self.now.wall_ms - node.stat().mtime > ttl;
             if node.children() == 0 && over && tree.types().of(owner) == EphemeralType::Ttl {
                 paths.push_back(tree.arena().path_of(id));
             }

@@ -70,10 +70,10 @@ impl Overlay {
         }
         let node = tree.node(tree.find(path)?);
         Some(Record {
-            stat: node.stat,
+            stat: node.stat(),
             children: node.children(),
             acl: tree.acls().get(node.acl),
-            crc: node.crc,
+            crc: tree.crc_of(key(path), node),
             data_len: node.data_len(),
         })
     }

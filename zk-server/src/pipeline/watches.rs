@@ -111,7 +111,7 @@ pub(super) fn set_watches(
         reply::event(out, kind, path, -1);
         sent += 1;
     };
-    let stat = |path: &str| tree.find(path).map(|id| tree.node(id).stat);
+    let stat = |path: &str| tree.find(path).map(|id| tree.node(id).stat());
     for path in &asked.data_watches {
         match stat(path) {
             None => tell(EventType::NodeDeleted, path),

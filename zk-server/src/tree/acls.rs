@@ -12,7 +12,7 @@ use proto::jute::Jute;
 use proto::zk::acl::{Acl, Id};
 
 /// The key that stands for `OPEN_ACL_UNSAFE` and is in no table.
-pub const OPEN: i64 = -1;
+pub const OPEN: i32 = -1;
 
 /// One ACL, immutable.
 #[derive(Debug)]
@@ -107,23 +107,27 @@ pub fn skip_list<'a>(r: &mut Reader<'a>) -> Result<Option<&'a [u8]>, ReadError> 
 }
 
 /// Key to list, shared with images until one side changes it.
-type Lists = Arc<BTreeMap<i64, Arc<AclList>>>;
+type Lists = Arc<BTreeMap<i32, Arc<AclList>>>;
 
+/// Java counts keys in 64 bits; each znode holds one, and half of that is enough.
 #[derive(Debug, Default)]
 pub struct AclTable {
     lists: Lists,
-    keys: HashMap<Box<[u8]>, i64>,
-    uses: HashMap<i64, u64>,
-    last_key: i64,
+    keys: HashMap<Box<[u8]>, i32>,
+    uses: HashMap<i32, u64>,
+    last_key: i32,
+    /// keys of a snapshot that are too large here, with those that they got: below zero, where no
+    /// others are
+    renamed: HashMap<i64, i32>,
 }
 
 impl AclTable {
     /// The list of a key; an unknown key (a damaged snapshot) grants nothing.
-    pub fn get(&self, key: i64) -> Arc<AclList> {
+    pub fn get(&self, key: i32) -> Arc<AclList> {
         self.get_ref(key).clone()
     }
 
-    pub fn get_ref(&self, key: i64) -> &Arc<AclList> {
+    pub fn get_ref(&self, key: i32) -> &Arc<AclList> {
         static NOBODY: LazyLock<Arc<AclList>> = LazyLock::new(|| {
             Arc::new(AclList::new(list_bytes(&[Acl::new(
                 0,
@@ -142,34 +146,64 @@ impl AclTable {
     }
 
     /// The key for a list, with one more use.
-    pub fn intern(&mut self, bytes: Option<&[u8]>) -> i64 {
+    pub fn intern(&mut self, bytes: Option<&[u8]>) -> i32 {
         let Some(bytes) = bytes else { return OPEN };
         let key = match self.keys.get(bytes) {
             Some(&key) => key,
             None => {
-                self.last_key += 1;
-                self.insert(self.last_key, bytes.to_vec());
-                self.last_key
+                let key = self.next_key();
+                self.insert(key, bytes.to_vec());
+                key
             }
         };
         *self.uses.entry(key).or_default() += 1;
         key
     }
 
+    /// A key that is not in use, and was not lately.
+    fn next_key(&mut self) -> i32 {
+        loop {
+            self.last_key = self.last_key.checked_add(1).unwrap_or(1);
+            if !self.lists.contains_key(&self.last_key) {
+                return self.last_key;
+            }
+        }
+    }
+
     /// What a snapshot's table holds.
-    pub fn insert(&mut self, key: i64, bytes: Vec<u8>) {
-        self.last_key = self.last_key.max(key);
+    pub fn load(&mut self, key: i64, bytes: Vec<u8>) {
+        let here = match i32::try_from(key) {
+            Ok(key) if key >= 0 => key,
+            _ => {
+                let next = i32::MIN + self.renamed.len() as i32;
+                *self.renamed.entry(key).or_insert(next)
+            }
+        };
+        self.last_key = self.last_key.max(here);
+        self.insert(here, bytes);
+    }
+
+    /// The key of a znode of that snapshot. One that its table lacks stays unknown.
+    pub fn loaded(&self, key: i64) -> i32 {
+        const UNKNOWN: i32 = OPEN - 1;
+        match i32::try_from(key) {
+            Ok(key) if key >= OPEN => key,
+            _ => self.renamed.get(&key).copied().unwrap_or(UNKNOWN),
+        }
+    }
+
+    fn insert(&mut self, key: i32, bytes: Vec<u8>) {
         self.keys.insert(bytes.clone().into_boxed_slice(), key);
         Arc::make_mut(&mut self.lists).insert(key, Arc::new(AclList::new(bytes)));
     }
 
-    pub fn add_use(&mut self, key: i64) {
+    pub fn add_use(&mut self, key: i32) {
         if key != OPEN && self.lists.contains_key(&key) {
             *self.uses.entry(key).or_default() += 1;
         }
     }
 
-    pub fn remove_use(&mut self, key: i64) {
+    pub fn remove_use(&mut self, key: i32) {
         if let Some(uses) = self.uses.get_mut(&key) {
             *uses -= 1;
             if *uses == 0 {
@@ -181,7 +215,7 @@ impl AclTable {
 
     /// Drops what no znode of a loaded snapshot used.
     pub fn purge_unused(&mut self) {
-        let unused: Vec<i64> = self
+        let unused: Vec<i32> = self
             .lists
             .keys()
             .filter(|key| !self.uses.contains_key(*key))
@@ -190,9 +224,10 @@ impl AclTable {
         for key in unused {
             self.forget(key);
         }
+        self.renamed = HashMap::new();
     }
 
-    fn forget(&mut self, key: i64) {
+    fn forget(&mut self, key: i32) {
         if let Some(list) = Arc::make_mut(&mut self.lists).remove(&key) {
             // Two keys may have had the same list in a snapshot.
             if self.keys.get(list.bytes()) == Some(&key) {
@@ -232,6 +267,38 @@ mod tests {
         table.remove_use(a);
         assert_eq!((table.len(), image.len()), (0, 1));
         assert_eq!(table.intern(Some(&bytes)), a + 1, "keys are not reused");
+    }
+
+    #[test]
+    fn a_snapshots_keys_are_kept_where_they_fit() {
+        let mut table = AclTable::default();
+        let lists = [Acl::READ, Acl::OPEN].map(|acl| list_bytes(&[acl]));
+        for key in [7, 1 << 40, -9, i64::MIN] {
+            table.load(key, lists[usize::from(key == 7)].clone());
+        }
+        assert_eq!((table.loaded(-1), table.loaded(7)), (OPEN, 7));
+        let large = [1 << 40, -9, i64::MIN].map(|key| table.loaded(key));
+        assert!(large.iter().all(|&key| table.get(key).world_perms() == 1));
+        assert_eq!(
+            large
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len(),
+            3
+        );
+        for unknown in [8, -2, 1 << 41] {
+            assert_eq!(table.get(table.loaded(unknown)).world_perms(), 0);
+        }
+        assert_eq!(table.intern(Some(&list_bytes(&[]))), 8);
+    }
+
+    #[test]
+    fn keys_begin_again_and_pass_over_those_in_use() {
+        let mut table = AclTable::default();
+        let list = |id: &str| list_bytes(&[Acl::new(1, Id::new("digest", id))]);
+        table.load(1, list("one"));
+        table.load(i64::from(i32::MAX), list("last"));
+        assert_eq!(table.intern(Some(&list("next"))), 2);
     }
 
     #[test]

@@ -74,13 +74,11 @@ impl DataTree {
             quotas: QuotaPrefixes::default(),
             data_size: 1,
         };
-        let crc = tree.crc("", 0, &StatPersisted::default());
-        tree.nodes.get_mut(ROOT).crc = crc;
-        tree.digest = crc.whole.into();
+        tree.digest = tree.share("", tree.nodes.get(ROOT));
         tree
     }
 
-    fn add(&mut self, path: &str, data: Option<&[u8]>, acl: i64, stat: StatPersisted) -> NodeId {
+    fn add(&mut self, path: &str, data: Option<&[u8]>, acl: i32, stat: StatPersisted) -> NodeId {
         let parent = self.nodes.find(path::parent(path)).unwrap_or(ROOT);
         self.link(parent, path, data, acl, stat)
     }
@@ -91,11 +89,13 @@ impl DataTree {
         parent: NodeId,
         path: &str,
         data: Option<&[u8]>,
-        acl: i64,
+        acl: i32,
         stat: StatPersisted,
     ) -> NodeId {
         let crc = self.crc(path, self.prefix(path, data), &stat);
-        let id = self.nodes.insert(parent, path, data, acl, stat, crc);
+        let id = self
+            .nodes
+            .insert(parent, path, data, acl, &stat, crc.prefix);
         self.digest = self.digest.wrapping_add(crc.whole.into());
         self.data_size += (path.len() + data.map_or(0, <[u8]>::len)) as i64;
         let owner = stat.ephemeral_owner;
@@ -127,6 +127,16 @@ impl DataTree {
         Crc { prefix, whole }
     }
 
+    /// The checksums of a node that is there.
+    pub fn crc_of(&self, path: &str, node: &Node) -> Crc {
+        self.crc(path, node.crc, &node.stat())
+    }
+
+    /// What a node adds to the digest.
+    fn share(&self, path: &str, node: &Node) -> u64 {
+        self.crc_of(path, node).whole.into()
+    }
+
     /// The tree's digest; `None` when `zookeeper.digest.enabled` is false.
     pub fn digest(&self) -> Option<i64> {
         self.digest_enabled.then_some(self.digest as i64)
@@ -154,23 +164,29 @@ impl DataTree {
 
     /// What a client is told about a node.
     pub fn stat(&self, node: &Node) -> Stat {
-        client_stat(&node.stat, node.data_len(), node.children(), self.types)
+        client_stat(&node.stat(), node.data_len(), node.children(), self.types)
     }
 
     /// Changes a node and keeps the digest right.
     pub(super) fn update(&mut self, id: NodeId, path: &str, change: impl FnOnce(&mut Node)) {
-        let counts = self.digest_enabled && digest::counts(path);
-        let node = self.nodes.get_mut(id);
-        let old = node.crc.whole;
-        change(node);
-        if counts {
-            node.crc.whole = digest::finish(node.crc.prefix, &node.stat);
-        }
-        let new = node.crc.whole;
-        self.digest = self
-            .digest
-            .wrapping_sub(old.into())
-            .wrapping_add(new.into());
+        let old = self.share(path, self.nodes.get(id));
+        change(self.nodes.get_mut(id));
+        let new = self.share(path, self.nodes.get(id));
+        self.digest = self.digest.wrapping_sub(old).wrapping_add(new);
+    }
+
+    /// Changes a node's stat and keeps the digest right.
+    pub(super) fn update_stat(
+        &mut self,
+        id: NodeId,
+        path: &str,
+        change: impl FnOnce(&mut StatPersisted),
+    ) {
+        self.update(id, path, |node| {
+            let mut stat = node.stat();
+            change(&mut stat);
+            node.set_stat(&stat);
+        });
     }
 
     pub fn create(
@@ -192,13 +208,13 @@ impl DataTree {
         let acl = self.acls.intern(txn.acl);
         // On replay over a snapshot that was taken meanwhile the parent may be ahead already.
         let cversion = match txn.parent_cversion {
-            -1 => self.nodes.get(parent).stat.cversion.wrapping_add(1),
+            -1 => self.nodes.get(parent).stat().cversion.wrapping_add(1),
             cversion => cversion,
         };
-        if cversion > self.nodes.get(parent).stat.cversion {
-            self.update(parent, parent_path, |node| {
-                node.stat.cversion = cversion;
-                node.stat.pzxid = at.zxid;
+        if cversion > self.nodes.get(parent).stat().cversion {
+            self.update_stat(parent, parent_path, |stat| {
+                stat.cversion = cversion;
+                stat.pzxid = at.zxid;
             });
         }
         let stat = new_stat(at, owner_of(txn.kind, at.session));
@@ -229,8 +245,8 @@ impl DataTree {
         let parent_path = &path[..slash];
         let parent = self.nodes.find(parent_path).ok_or(ErrorCode::NoNode)?;
         // Also when the child is gone already: a snapshot taken meanwhile may lack both.
-        if zxid > self.nodes.get(parent).stat.pzxid {
-            self.update(parent, parent_path, |node| node.stat.pzxid = zxid);
+        if zxid > self.nodes.get(parent).stat().pzxid {
+            self.update_stat(parent, parent_path, |stat| stat.pzxid = zxid);
         }
         let id = match self.nodes.find(path) {
             Some(id) if id != ROOT => id,
@@ -263,8 +279,9 @@ impl DataTree {
     /// Takes a node out with everything that followed from it; tells the length of its data.
     fn unlink(&mut self, id: NodeId, path: &str) -> i64 {
         let node = self.nodes.get(id);
-        let (acl, owner, bytes) = (node.acl, node.stat.ephemeral_owner, node.data_len() as i64);
-        self.digest = self.digest.wrapping_sub(node.crc.whole.into());
+        let (acl, bytes) = (node.acl, node.data_len() as i64);
+        let owner = node.stat().ephemeral_owner;
+        self.digest = self.digest.wrapping_sub(self.share(path, node));
         self.data_size -= path.len() as i64 + bytes;
         self.acls.remove_use(acl);
         match self.types.of(owner) {
@@ -280,7 +297,7 @@ impl DataTree {
             }
             EphemeralType::Void => {}
         }
-        self.nodes.remove(id, path);
+        self.nodes.remove(id);
         bytes
     }
 
@@ -297,10 +314,13 @@ impl DataTree {
         let old_len = self.nodes.get(id).data_len() as i64;
         self.update(id, path, |node| {
             node.set_data(data);
-            node.crc.prefix = prefix;
-            node.stat.mtime = at.time;
-            node.stat.mzxid = at.zxid;
-            node.stat.version = version;
+            node.crc = prefix;
+            node.set_stat(&StatPersisted {
+                mtime: at.time,
+                mzxid: at.zxid,
+                version,
+                ..node.stat()
+            });
         });
         let bytes = data.map_or(0, <[u8]>::len);
         let grown = bytes as i64 - old_len;
@@ -323,8 +343,11 @@ impl DataTree {
         let acl = self.acls.intern(acl);
         let old = self.nodes.get(id).acl;
         self.update(id, path, |node| {
-            node.stat.aversion = version;
             node.acl = acl;
+            node.set_stat(&StatPersisted {
+                aversion: version,
+                ..node.stat()
+            });
         });
         self.acls.remove_use(old);
         Ok(self.stat(self.nodes.get(id)))
@@ -338,16 +361,16 @@ impl DataTree {
         zxid: i64,
     ) -> Result<(), ErrorCode> {
         let id = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;
-        let now = self.nodes.get(id).stat.cversion;
+        let now = self.nodes.get(id).stat().cversion;
         let cversion = if cversion == -1 {
             now.wrapping_add(1)
         } else {
             cversion
         };
         if cversion > now {
-            self.update(id, path, |node| {
-                node.stat.cversion = cversion;
-                node.stat.pzxid = zxid;
+            self.update_stat(id, path, |stat| {
+                stat.cversion = cversion;
+                stat.pzxid = zxid;
             });
         }
         Ok(())

@@ -241,9 +241,9 @@ impl Database {
     pub fn restore_at(&mut self, zxid: Zxid) {
         let taken = self.last_zxid;
         if let Some(id) = self.tree.find(SYSTEM) {
-            self.tree.update(id, SYSTEM, |node| {
-                node.stat.czxid = zxid.0;
-                node.stat.mzxid = taken;
+            self.tree.update_stat(id, SYSTEM, |stat| {
+                stat.czxid = zxid.0;
+                stat.mzxid = taken;
             });
         }
         self.continue_at(zxid);
@@ -252,7 +252,7 @@ impl Database {
     /// The last time that an operator's snapshot became this ensemble's state: since which zxid, and the
     /// snapshot's own, as far as it can be told.
     pub fn restored(&self) -> Option<(Zxid, Zxid)> {
-        let stat = &self.tree.node(self.tree.find(SYSTEM)?).stat;
+        let stat = self.tree.node(self.tree.find(SYSTEM)?).stat();
         let taken = if stat.mzxid < stat.czxid {
             stat.mzxid
         } else {
@@ -340,12 +340,13 @@ impl ImageSink for Database {
             true => vec![Acl::OPEN],
             false => acl,
         };
-        self.tree.acls.insert(key, acls::list_bytes(&acl));
+        self.tree.acls.load(key, acls::list_bytes(&acl));
     }
 
     fn node(&mut self, node: ImageNode<'_>) -> Result<(), String> {
         self.begin_load();
-        self.tree.acls.add_use(node.acl);
+        let acl = self.tree.acls.loaded(node.acl);
+        self.tree.acls.add_use(acl);
         let Some(slash) = node.path.rfind('/') else {
             if !node.path.is_empty() {
                 return Err(format!("path \"{}\" does not start with /", node.path));
@@ -354,9 +355,9 @@ impl ImageSink for Database {
             let root = super::nodes::ROOT;
             self.tree.update(root, "", |root| {
                 root.set_data(node.data);
-                root.acl = node.acl;
-                root.stat = node.stat;
-                root.crc.prefix = prefix;
+                root.acl = acl;
+                root.set_stat(&node.stat);
+                root.crc = prefix;
             });
             return Ok(());
         };
@@ -369,8 +370,7 @@ impl ImageSink for Database {
         if self.tree.find(node.path).is_some() {
             return Err(format!("\"{}\" is in the snapshot twice", node.path));
         }
-        self.tree
-            .link(parent, node.path, node.data, node.acl, node.stat);
+        self.tree.link(parent, node.path, node.data, acl, node.stat);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Frozen {
     pub(super) zxid: i64,
     pub(super) digest: Option<i64>,
     pub(super) sessions: Arc<BTreeMap<i64, i32>>,
-    pub(super) acls: Arc<BTreeMap<i64, Arc<AclList>>>,
+    pub(super) acls: Arc<BTreeMap<i32, Arc<AclList>>>,
     pub(super) arena: Arena,
     pub(super) nodes: usize,
 }
@@ -63,7 +63,7 @@ impl ImageSource for Frozen {
     fn acls(&self, each: &mut dyn FnMut(i64, &[Acl<'_>])) {
         for (&key, list) in self.acls.iter() {
             let list: Vec<Acl<'_>> = list.iter().collect();
-            each(key, &list);
+            each(key.into(), &list);
         }
     }
 
@@ -89,8 +89,8 @@ impl ImageSource for Frozen {
             each(ImageNode {
                 path: &path,
                 data: node.data(),
-                acl: node.acl,
-                stat: node.stat,
+                acl: node.acl.into(),
+                stat: node.stat(),
             });
             next = self
                 .arena

@@ -11,8 +11,6 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use proto::zk::stat::StatPersisted;
 
-use super::digest::Crc;
-
 const CHUNK: usize = 64;
 const NONE: u32 = u32::MAX;
 /// Set in `name_len` when the data is Java's null.
@@ -24,14 +22,27 @@ pub struct NodeId(u32);
 
 pub const ROOT: NodeId = NodeId(0);
 
+/// Millions of these are held: the fields of a stat lie here one by one, since a `StatPersisted` has
+/// a gap at its end.
 #[derive(Debug, Clone)]
 pub struct Node {
-    pub stat: StatPersisted,
+    czxid: i64,
+    mzxid: i64,
+    pzxid: i64,
+    ctime: i64,
+    mtime: i64,
+    ephemeral_owner: i64,
+    version: i32,
+    cversion: i32,
+    aversion: i32,
+    /// key in the ACL table
+    pub acl: i32,
     /// name, then data
     blob: Arc<[u8]>,
-    /// key in the ACL table
-    pub acl: i64,
-    pub crc: Crc,
+    /// CRC over path and data; 0 where the tree's digest leaves the node out
+    pub crc: u32,
+    /// half of the path's
+    hash: u32,
     name_len: u32,
     parent: u32,
     first_child: u32,
@@ -44,10 +55,19 @@ pub struct Node {
 impl Node {
     fn vacant(next: u32) -> Self {
         Self {
-            stat: StatPersisted::default(),
-            blob: Arc::default(),
+            czxid: 0,
+            mzxid: 0,
+            pzxid: 0,
+            ctime: 0,
+            mtime: 0,
+            ephemeral_owner: 0,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
             acl: 0,
-            crc: Crc::default(),
+            blob: Arc::default(),
+            crc: 0,
+            hash: 0,
             name_len: 0,
             parent: NONE,
             first_child: NONE,
@@ -55,6 +75,32 @@ impl Node {
             prev: NONE,
             children: 0,
         }
+    }
+
+    pub fn stat(&self) -> StatPersisted {
+        StatPersisted {
+            czxid: self.czxid,
+            mzxid: self.mzxid,
+            ctime: self.ctime,
+            mtime: self.mtime,
+            version: self.version,
+            cversion: self.cversion,
+            aversion: self.aversion,
+            ephemeral_owner: self.ephemeral_owner,
+            pzxid: self.pzxid,
+        }
+    }
+
+    pub fn set_stat(&mut self, stat: &StatPersisted) {
+        self.czxid = stat.czxid;
+        self.mzxid = stat.mzxid;
+        self.ctime = stat.ctime;
+        self.mtime = stat.mtime;
+        self.version = stat.version;
+        self.cversion = stat.cversion;
+        self.aversion = stat.aversion;
+        self.ephemeral_owner = stat.ephemeral_owner;
+        self.pzxid = stat.pzxid;
     }
 
     pub fn name(&self) -> &[u8] {
@@ -76,7 +122,13 @@ impl Node {
 
     pub fn set_data(&mut self, data: Option<&[u8]>) {
         let len = self.name_len & !NULL_DATA;
-        self.blob = blob(&self.blob[..len as usize], data);
+        let rest = data.unwrap_or_default();
+        let there = Arc::get_mut(&mut self.blob);
+        match there.and_then(|blob| blob.get_mut(len as usize..)) {
+            // No image has it, and the new data fits.
+            Some(old) if old.len() == rest.len() => old.copy_from_slice(rest),
+            _ => self.blob = blob(&self.blob[..len as usize], data),
+        }
         self.name_len = len | if data.is_none() { NULL_DATA } else { 0 };
     }
 }
@@ -207,8 +259,8 @@ impl Iterator for Subtree<'_> {
 #[derive(Debug)]
 pub struct Nodes {
     arena: Arena,
-    /// (half of the path's hash, node); the root is not in it
-    index: HashTable<(u32, u32)>,
+    /// by the hash that the node keeps; the root is not in it
+    index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: u32,
     used: usize,
@@ -220,7 +272,7 @@ fn spread(hash: u32) -> u64 {
 
 impl Nodes {
     /// Only the root, with empty data.
-    pub fn new(acl: i64) -> Self {
+    pub fn new(acl: i32) -> Self {
         let mut nodes = Self {
             arena: Arena::default(),
             index: HashTable::new(),
@@ -265,10 +317,11 @@ impl Nodes {
         }
         let hash = self.hash(path);
         self.index
-            .find(spread(hash), |&(h, id)| {
-                h == hash && self.arena.is_path(NodeId(id), path)
+            .find(spread(hash), |&id| {
+                let id = NodeId(id);
+                self.arena.get(id).hash == hash && self.arena.is_path(id, path)
             })
-            .map(|&(_, id)| NodeId(id))
+            .map(|&id| NodeId(id))
     }
 
     fn take_slot(&mut self) -> NodeId {
@@ -296,11 +349,12 @@ impl Nodes {
         parent: NodeId,
         path: &str,
         data: Option<&[u8]>,
-        acl: i64,
-        stat: StatPersisted,
-        crc: Crc,
+        acl: i32,
+        stat: &StatPersisted,
+        crc: u32,
     ) -> NodeId {
         let name = proto::zk::path::name(path);
+        let hash = self.hash(path);
         let id = self.take_slot();
         let above = self.arena.get_mut(parent);
         let next = std::mem::replace(&mut above.first_child, id.0);
@@ -309,28 +363,28 @@ impl Nodes {
             NONE => id.0,
             next => std::mem::replace(&mut self.arena.get_mut(NodeId(next)).prev, id.0),
         };
-        *self.arena.get_mut(id) = Node {
-            stat,
-            blob: blob(name.as_bytes(), data),
+        let node = self.arena.get_mut(id);
+        *node = Node {
             acl,
+            blob: blob(name.as_bytes(), data),
             crc,
+            hash,
             name_len: name.len() as u32 | if data.is_none() { NULL_DATA } else { 0 },
             parent: parent.0,
-            first_child: NONE,
-            next,
             prev: last,
-            children: 0,
+            ..Node::vacant(next)
         };
-        let hash = self.hash(path);
+        node.set_stat(stat);
+        let arena = &self.arena;
         self.index
-            .insert_unique(spread(hash), (hash, id.0), |&(h, _)| spread(h));
+            .insert_unique(spread(hash), id.0, |&id| spread(arena.get(NodeId(id)).hash));
         id
     }
 
     /// Takes a node out; its children must be gone.
-    pub fn remove(&mut self, id: NodeId, path: &str) {
-        let hash = self.hash(path);
-        if let Ok(entry) = self.index.find_entry(spread(hash), |&(_, i)| i == id.0) {
+    pub fn remove(&mut self, id: NodeId) {
+        let hash = self.arena.get(id).hash;
+        if let Ok(entry) = self.index.find_entry(spread(hash), |&i| i == id.0) {
             entry.remove();
         }
         let node = std::mem::replace(self.arena.get_mut(id), Node::vacant(self.free));
@@ -359,20 +413,13 @@ mod tests {
 
     fn add(nodes: &mut Nodes, path: &str, data: Option<&[u8]>) -> NodeId {
         let parent = nodes.find(proto::zk::path::parent(path)).unwrap();
-        nodes.insert(
-            parent,
-            path,
-            data,
-            -1,
-            StatPersisted::default(),
-            Crc::default(),
-        )
+        nodes.insert(parent, path, data, -1, &StatPersisted::default(), 0)
     }
 
     #[test]
     fn a_record_is_small() {
         assert!(
-            size_of::<Node>() <= 120,
+            size_of::<Node>() <= 112,
             "{} bytes a node",
             size_of::<Node>()
         );
@@ -395,7 +442,7 @@ mod tests {
         let chunks = nodes.arena.0.len();
         for i in 0..500 {
             let id = nodes.find(&format!("/n{i}/c")).unwrap();
-            nodes.remove(id, &format!("/n{i}/c"));
+            nodes.remove(id);
         }
         assert_eq!(nodes.find("/n77/c"), None);
         for i in 0..500 {
@@ -430,7 +477,7 @@ mod tests {
                 if gone < 6 {
                     let name = &names[(first_gone + gone * 5) % 6];
                     let id = nodes.find(name).unwrap();
-                    nodes.remove(id, name);
+                    nodes.remove(id);
                 }
             }
         }

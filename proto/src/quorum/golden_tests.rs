@@ -45,7 +45,7 @@ fn made_here() -> Vec<QuorumPacket> {
         config_version: Some(0x1_0000_0002),
     };
     let auth = [("ip", "127.0.0.1"), ("digest", "bob:xyz")];
-    let auth = auth.map(|(scheme, id)| (scheme.to_owned(), id.to_owned()));
+    let auth = Identities::collect(auth.into_iter());
     let request = |op, body: &'static [u8]| Request {
         session: 0x1234,
         cxid: 9,
@@ -65,8 +65,8 @@ fn made_here() -> Vec<QuorumPacket> {
         QuorumPacket::leader_info(6),
         QuorumPacket::ack_epoch(0x5_0000_0007, Some(5)),
         QuorumPacket::ack_epoch(0x5_0000_0007, None),
-        request(1, text).packet(auth.to_vec()),
-        request(-11, b"").packet(Vec::new()),
+        request(1, text).packet(auth),
+        request(-11, b"").packet(Identities::default()),
         Revalidate {
             session,
             timeout_ms,

@@ -5,6 +5,7 @@ pub mod config;
 pub mod election;
 #[cfg(test)]
 mod golden_tests;
+pub mod identities;
 pub mod initial;
 pub mod packet;
 pub mod payload;
@@ -12,6 +13,7 @@ pub mod server_line;
 
 pub use config::{ConfigTextError, QuorumConfig};
 pub use election::{Notification, PeerState};
+pub use identities::Identities;
 pub use initial::{Address, InitialError, InitialMessage};
 pub use packet::{PacketError, PacketType, QuorumPacket};
 pub use payload::{LearnerInfo, PROTOCOL_VERSION, Request, Revalidate, Revalidated, Touch};

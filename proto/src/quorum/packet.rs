@@ -6,6 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::buf::{ReadError, Reader};
 use crate::jute::Jute;
 
+use super::identities::Identities;
+
 /// Java's constants in `Leader`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(i32)]
@@ -97,7 +99,7 @@ pub struct QuorumPacket {
     pub zxid: i64,
     pub data: Option<Bytes>,
     /// scheme and id, of a forwarded request's client
-    pub auth: Vec<(String, String)>,
+    pub auth: Identities,
 }
 
 /// type, zxid, length of data
@@ -110,7 +112,7 @@ impl QuorumPacket {
             kind,
             zxid,
             data: None,
-            auth: Vec::new(),
+            auth: Identities::default(),
         }
     }
 
@@ -146,11 +148,7 @@ impl QuorumPacket {
             (-1i32).write(out);
             return;
         }
-        (self.auth.len() as i32).write(out);
-        for (scheme, id) in &self.auth {
-            scheme.as_str().write(out);
-            id.as_str().write(out);
-        }
+        self.auth.write(out);
     }
 
     /// Takes the first packet off `buf`, or nothing while it is incomplete. `limit` holds for the data
@@ -160,7 +158,11 @@ impl QuorumPacket {
             return Ok(None);
         };
         let mut packet = buf.split_to(plan.total).freeze();
-        let auth = plan.identities(&packet)?;
+        let auth = Identities::read(&packet, FIXED + plan.data.unwrap_or_default());
+        let auth = auth.map_err(|error| PacketError::Malformed {
+            kind: plan.kind,
+            error,
+        })?;
         let data = plan.data.map(|length| {
             packet.advance(FIXED);
             packet.truncate(length);
@@ -229,23 +231,6 @@ impl Plan {
             total: r.position(),
         }))
     }
-
-    fn identities(&self, packet: &[u8]) -> Result<Vec<(String, String)>, PacketError> {
-        let mut r = Reader::new(packet);
-        let bad = |error| PacketError::Malformed {
-            kind: self.kind,
-            error,
-        };
-        r.take(FIXED + self.data.unwrap_or_default()).map_err(bad)?;
-        let count = r.i32().map_err(bad)?;
-        let mut identities = Vec::new();
-        for _ in 0..count.max(0) {
-            let scheme = <&str>::read(&mut r).map_err(bad)?;
-            let id = <&str>::read(&mut r).map_err(bad)?;
-            identities.push((scheme.to_owned(), id.to_owned()));
-        }
-        Ok(identities)
-    }
 }
 
 fn checked(what: &'static str, length: i32, limit: usize) -> Result<usize, PacketError> {
@@ -287,7 +272,7 @@ mod tests {
     fn packets_come_off_a_stream_one_by_one() {
         let first = QuorumPacket::with(PacketType::Proposal, 9, vec![1; 100]);
         let second = QuorumPacket {
-            auth: vec![("ip".into(), "127.0.0.1".into())],
+            auth: Identities::collect([("ip", "127.0.0.1")].into_iter()),
             ..QuorumPacket::with(PacketType::Request, -1, Bytes::new())
         };
         let mut all = bytes(&first);
@@ -345,9 +330,12 @@ mod tests {
             auth in proptest::collection::vec(("[a-z]{0,5}", "\\PC{0,8}"), 0..4),
         ) {
             let packet = QuorumPacket {
-                kind: PacketType::from_number(kind).unwrap(), zxid, data: data.map(Bytes::from), auth,
+                kind: PacketType::from_number(kind).unwrap(), zxid, data: data.map(Bytes::from),
+                auth: Identities::collect(auth.iter().map(|(scheme, id)| (scheme.as_str(), id.as_str()))),
             };
             prop_assert_eq!(packet.kind.number(), kind);
+            let pairs = packet.auth.iter().map(|(scheme, id)| (scheme.to_owned(), id.to_owned()));
+            prop_assert_eq!(pairs.collect::<Vec<_>>(), auth);
             prop_assert_eq!(decode(&bytes(&packet), 1000), Ok(Some(packet)));
         }
 

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::identities::Identities;
 use super::packet::{PacketError, PacketType, QuorumPacket};
 use crate::buf::{ReadError, Reader};
 use crate::jute::Jute;
@@ -53,7 +54,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn packet(&self, auth: Vec<(String, String)>) -> QuorumPacket {
+    pub fn packet(&self, auth: Identities) -> QuorumPacket {
         let mut data = Vec::with_capacity(16 + self.body.len());
         self.session.write(&mut data);
         self.cxid.write(&mut data);
@@ -261,7 +262,7 @@ mod tests {
             op: 9,
             body: Bytes::from_static(b"body"),
         };
-        let packet = request.packet(vec![("ip".into(), "::1".into())]);
+        let packet = request.packet(Identities::collect([("ip", "::1")].into_iter()));
         assert_eq!(Request::read(&packet), Ok(request));
         let ask = Revalidate {
             session: 7,

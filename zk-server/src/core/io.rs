@@ -28,7 +28,7 @@ pub struct RemoteRequest {
     /// the request's body without its header
     pub body: Bytes,
     /// what the client has proved
-    pub ids: Vec<Identity>,
+    pub ids: Arc<[Identity]>,
 }
 
 /// In which role the server handles its clients' requests.

@@ -286,9 +286,9 @@ impl Peer {
             Home::Idle(_) | Home::Moving => Vec::new(),
         };
         if let Role::Learning(learner) = &mut self.role {
-            let mut effects = Vec::new();
+            let mut effects = std::mem::take(&mut self.spare);
             learner.pong(zxid, touched, &mut effects);
-            self.effects.extend(effects);
+            self.queue(effects);
         }
     }
 
@@ -323,13 +323,13 @@ impl Peer {
                 None
             }
         };
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.spare);
         leader.proposed(zxid.0, record, view, self.now, &mut effects);
-        self.effects.extend(effects);
+        self.queue(effects);
     }
 
     fn told(&mut self, told: ToQuorum) {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.spare);
         match (&mut self.role, told) {
             (
                 Role::Learning(learner),
@@ -363,6 +363,6 @@ impl Peer {
             // of a role that is over
             _ => {}
         }
-        self.effects.extend(effects);
+        self.queue(effects);
     }
 }

@@ -83,8 +83,9 @@ pub struct Peer {
     /// what is still to be done of the present input
     pub(super) effects: VecDeque<Effect>,
     pub(super) said: VecDeque<Said>,
-    /// kept for its capacity
+    /// kept for their capacity
     pub(super) outputs: Vec<Output>,
+    pub(super) spare: Vec<Effect>,
     /// a leader's epoch is agreed on and written
     pub(super) discovered: bool,
     pub(super) looking_since_us: u64,
@@ -141,6 +142,7 @@ impl Peer {
             effects: VecDeque::new(),
             said: VecDeque::new(),
             outputs: Vec::new(),
+            spare: Vec::new(),
             discovered: false,
             looking_since_us: now.mono_us,
             election_us: None,
@@ -183,7 +185,7 @@ impl Peer {
             }
             return;
         }
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.spare);
         match &mut self.role {
             Role::Leading(leader) => {
                 if let Some(db) = self.home.database() {
@@ -198,7 +200,7 @@ impl Peer {
             // of a role that is over
             Role::Looking(_) | Role::Retiring(_) => {}
         }
-        self.effects.extend(effects);
+        self.queue(effects);
     }
 
     fn disk_done(&mut self, done: DiskDone, out: &mut Vec<PeerOutput>) {
@@ -226,7 +228,7 @@ impl Peer {
             DiskDone::Reloaded { .. } => self.reloads = self.reloads.saturating_sub(1),
             _ => {}
         }
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.spare);
         match &mut self.role {
             Role::Leading(leader) => {
                 if let Some(db) = self.home.database() {
@@ -241,17 +243,23 @@ impl Peer {
             Role::Looking(_) => {}
             Role::Retiring(_) => self.retired(done, out),
         }
-        self.effects.extend(effects);
+        self.queue(effects);
+    }
+
+    /// What a ZAB machine wants done after what it wanted before. The list began as `spare`.
+    pub(super) fn queue(&mut self, mut effects: Vec<Effect>) {
+        self.effects.extend(effects.drain(..));
+        self.spare = effects;
     }
 
     fn tick(&mut self, out: &mut Vec<PeerOutput>) {
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.spare);
         match &mut self.role {
             Role::Leading(leader) => leader.tick(self.now, &mut effects),
             Role::Learning(learner) => learner.tick(self.now, &mut effects),
             Role::Looking(_) | Role::Retiring(_) => {}
         }
-        self.effects.extend(effects);
+        self.queue(effects);
         self.tick_restoring();
         self.tell_synced(out);
         self.settle(out);

@@ -190,7 +190,7 @@ impl Ensemble {
                 xid,
                 op,
                 body,
-                ids: ids.to_vec(),
+                ids: ids.to_vec().into(),
             }),
             ToQuorum::Revalidate {
                 session,

@@ -204,7 +204,7 @@ fn unreadable_requests_of_learners_are_answered_by_a_transaction() {
             xid: 3,
             op: op.code(),
             body: Bytes::from_static(b"x"),
-            ids: Vec::new(),
+            ids: std::sync::Arc::default(),
         };
         e.input(0, Input::Quorum(FromQuorum::Remote(request)));
         assert_eq!(e.nodes[0].log.len(), before + 1);

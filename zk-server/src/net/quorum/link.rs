@@ -206,6 +206,12 @@ impl Link {
             out.blocked = true;
             return;
         };
+        if out.items.is_empty() && !out.tail.is_empty() {
+            // Mostly that is all, and the socket takes it.
+            if let Ok(n) = socket.try_write(&out.tail) {
+                out.advance_tail(n);
+            }
+        }
         out.close_tail();
         loop {
             let mut slices = [IoSlice::new(&[]); PIECES];
@@ -256,6 +262,14 @@ impl Outbox {
             std::mem::take(&mut self.tail).into()
         };
         self.items.push_back(Item::Bytes(bytes));
+    }
+
+    fn advance_tail(&mut self, written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        self.tail.drain(..written);
+        if self.tail.is_empty() {
+            self.tail.shrink_to(KEEP);
+        }
     }
 
     fn advance(&mut self, mut written: usize) {

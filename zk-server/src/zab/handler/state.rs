@@ -1,7 +1,11 @@
 //! A learner as its master sees it (Java: `LearnerHandler`, `SyncLimitCheck`).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use proto::quorum::Identities;
+
+use crate::auth::Identity;
 use crate::config::Role;
 use crate::zab::event::Sync;
 
@@ -47,6 +51,8 @@ pub(in crate::zab) struct Handler {
     pub requests: u64,
     /// the last zxid that was sent to it
     pub last_zxid: i64,
+    /// what the last request's client had proved, as it came and as it is used
+    proved: (Identities, Arc<[Identity]>),
 }
 
 impl Handler {
@@ -70,7 +76,17 @@ impl Handler {
             sent: 0,
             requests: 0,
             last_zxid: -1,
+            proved: (Identities::default(), Arc::default()),
         }
+    }
+
+    /// What a request's client has proved.
+    pub(in crate::zab) fn identities(&mut self, auth: &Identities) -> Arc<[Identity]> {
+        if self.proved.0 != *auth {
+            let ids = auth.iter().map(|(scheme, id)| Identity::new(scheme, id));
+            self.proved = (auth.detached(), ids.collect());
+        }
+        self.proved.1.clone()
     }
 
     /// Whether a snapshot is on its way to it.

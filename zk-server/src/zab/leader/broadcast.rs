@@ -2,6 +2,7 @@
 //! requests (Java: `propose`, `processAck`, `tryToCommit`, `processSync`, the loop of `lead`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use driver::metrics::Summary;
@@ -102,8 +103,9 @@ impl Leader {
             }
             PacketType::Request => {
                 learner.requests += 1;
+                let ids = learner.identities(&packet.auth);
                 let request = Request::read(packet).map_err(|error| error.to_string())?;
-                self.request(link, request, &packet.auth, out);
+                self.request(link, request, ids, out);
             }
             // Java says so in its log, and goes on.
             _ => {}
@@ -115,7 +117,7 @@ impl Leader {
         &mut self,
         link: LinkId,
         request: Request,
-        auth: &[(String, String)],
+        ids: Arc<[Identity]>,
         out: &mut Vec<Effect>,
     ) {
         if request.op == OpCode::Sync.code() {
@@ -127,14 +129,13 @@ impl Leader {
             }
             return;
         }
-        let ids = auth.iter().map(|(scheme, id)| Identity::new(scheme, id));
         out.push(Effect::Request(RemoteRequest {
             link,
             session: request.session,
             xid: request.cxid,
             op: request.op,
             body: request.body,
-            ids: ids.collect(),
+            ids,
         }));
     }
 

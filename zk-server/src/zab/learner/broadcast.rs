@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use proto::quorum::payload::{Request, Revalidate, Revalidated, Touch};
-use proto::quorum::{PacketType, QuorumPacket};
+use proto::quorum::{Identities, PacketType, QuorumPacket};
 use proto::zk::OpCode;
 
 use crate::auth::Identity;
@@ -156,8 +156,8 @@ impl Learner {
                 op,
                 body,
             };
-            let name = |id: &Identity| (id.scheme.to_string(), id.id.to_string());
-            self.send(request.packet(ids.iter().map(name).collect()), out);
+            let ids = ids.iter().map(|id| (&*id.scheme, &*id.id));
+            self.send(request.packet(Identities::collect(ids)), out);
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto::quorum::PacketType::*;
 use proto::quorum::payload::Request;
-use proto::quorum::{PacketType, QuorumPacket};
+use proto::quorum::{Identities, PacketType, QuorumPacket};
 use proto::zk::OpCode;
 
 use super::pump::{Role, World};
@@ -244,7 +244,7 @@ fn request(op: OpCode) -> QuorumPacket {
         op: op.code(),
         body: Bytes::from_static(b"body"),
     };
-    request.packet(vec![("ip".to_owned(), "10.0.0.7".to_owned())])
+    request.packet(Identities::collect([("ip", "10.0.0.7")].into_iter()))
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn what_learners_forward_reaches_the_server() {
         (remote.op, &remote.body[..]),
         (OpCode::Create.code(), &b"body"[..])
     );
-    assert_eq!(remote.ids, [Identity::new("ip", "10.0.0.7")]);
+    assert_eq!(*remote.ids, [Identity::new("ip", "10.0.0.7")]);
     let ask = proto::quorum::Revalidate {
         session: 77,
         timeout_ms: 4000,

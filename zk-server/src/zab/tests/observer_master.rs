@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proto::quorum::PacketType::*;
 use proto::quorum::payload::{Request, Revalidate, Revalidated};
-use proto::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket};
+use proto::quorum::{Identities, LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket};
 use proto::zk::OpCode;
 
 use super::pump::{History, World};
@@ -124,7 +124,7 @@ fn sync(session: i64) -> QuorumPacket {
         op: OpCode::Sync.code(),
         body: Bytes::new(),
     };
-    request.packet(Vec::new())
+    request.packet(Identities::default())
 }
 
 #[test]

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use proto::zk::OpCode;
 
 use super::measure::{DiskProbe, settle};
+use super::relay::Relays;
 use super::round::{Round, Until};
 use super::table::{Comparison, Table, Target};
 use super::zk_load::{ZkLoad, ZkOp};
@@ -57,7 +58,7 @@ fn start(dir: &Path, kind: Kind) -> Result<Ensemble> {
         .line("syncLimit=10")
         // Apache's own default: tests make it small.
         .line("preAllocSize=65536")
-        .line("maxSessionTimeout=120000");
+        .line("maxSessionTimeout=600000");
     // What Apache's scripts give the Java machine, and its own choice of the rest.
     for option in [
         "-Xmx1000m",
@@ -88,25 +89,30 @@ fn resident_mib(ensemble: &Ensemble) -> Result<f64> {
 }
 
 /// One connection to each server, all loaded at once; CPU time is the sum over the servers.
-struct Loads<'a> {
-    ensemble: &'a Ensemble,
+struct Loads {
+    pids: Vec<u32>,
     loads: Vec<ZkLoad>,
 }
 
-impl<'a> Loads<'a> {
-    fn prepare(ensemble: &'a Ensemble) -> Result<Self> {
+impl Loads {
+    fn prepare(ensemble: &Ensemble) -> Result<Self> {
         let loads = ensemble
             .ids()
             .map(|id| ZkLoad::prepare(ensemble.addr(id), &id.to_string()));
+        let running = ensemble.running().into_iter();
         Ok(Self {
-            ensemble,
+            pids: running.map(|id| ensemble.process(id).pid()).collect(),
             loads: loads.collect::<Result<_>>()?,
         })
     }
 
+    fn cpu(&self) -> Result<Duration> {
+        self.pids.iter().map(|&pid| process::cpu_time(pid)).sum()
+    }
+
     fn run(&mut self, op: ZkOp, window: usize, until: Until) -> Result<Round> {
         self.settle()?;
-        let before = cpu(self.ensemble)?;
+        let before = self.cpu()?;
         let rounds: Vec<Result<Round>> = std::thread::scope(|scope| {
             let running: Vec<_> = self
                 .loads
@@ -127,17 +133,13 @@ impl<'a> Loads<'a> {
         }
         whole.latencies.sort_unstable();
         self.settle()?;
-        whole.cpu = cpu(self.ensemble)? - before;
+        whole.cpu = self.cpu()? - before;
         Ok(whole)
     }
 
     /// What a round leaves behind (snapshots, collections of garbage) is part of its cost.
     fn settle(&self) -> Result<()> {
-        let pid = |id| self.ensemble.process(id).pid();
-        self.ensemble
-            .running()
-            .into_iter()
-            .try_for_each(|id| settle(pid(id)))
+        self.pids.iter().try_for_each(|&pid| settle(pid))
     }
 }
 
@@ -164,6 +166,11 @@ fn operations(
         return Ok(());
     }
     let (mut ours, mut java) = (Loads::prepare(ours)?, Loads::prepare(java)?);
+    let (relays, loads) = Relays::start(plan, dir)?;
+    let mut bare = Loads {
+        pids: relays.pids(),
+        loads,
+    };
     for (op, seconds) in [(ZkOp::Get, 4), (ZkOp::Set, 6), (ZkOp::Create, 2)] {
         for loads in [&mut java, &mut ours] {
             let until = Until::Time(Duration::from_secs(seconds));
@@ -181,6 +188,7 @@ fn operations(
             if !plan.wants(&c.name) {
                 continue;
             }
+            let mut relayed = Vec::new();
             for _ in 0..plan.rounds {
                 let floor = match op {
                     ZkOp::Get => 0.0,
@@ -193,6 +201,9 @@ fn operations(
                     ZkOp::Get => Until::Time(plan.time),
                     _ => Until::Count(each),
                 };
+                if op == ZkOp::Set {
+                    relayed.push((bare.run(op, window, until)?, java.clone()));
+                }
                 c.pairs.push((ours.run(op, window, until)?, java));
                 c.floor.push(floor);
             }
@@ -201,6 +212,19 @@ fn operations(
             table.latencies(&c, Target::None, Target::Ratio(0.25));
             if op != ZkOp::Get {
                 table.floor_share(&c, "fdatasync's p99 as a share of it");
+            }
+            if op == ZkOp::Set {
+                c.pairs = relayed;
+                for (figure, of) in [
+                    (
+                        "CPU us/op of bare relays in place of ours",
+                        cpu as fn(&Round) -> f64,
+                    ),
+                    ("p50 us of bare relays", |round| round.percentile(0.5)),
+                    ("p99 us of bare relays", |round| round.percentile(0.99)),
+                ] {
+                    table.row(&c, figure, Target::None, of);
+                }
             }
         }
     }

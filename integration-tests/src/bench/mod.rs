@@ -13,6 +13,7 @@ pub mod kafka_load;
 pub mod measure;
 pub mod process;
 pub mod record;
+pub mod relay;
 pub mod round;
 pub mod side;
 pub mod storm;

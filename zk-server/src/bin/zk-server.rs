@@ -18,6 +18,7 @@ use driver::logging::{self, LogConfig, Pattern, STARTUP};
 use driver::signals::StopSignals;
 use zk_server::config::{self, Config, ConfigError, JvmFlags};
 use zk_server::net::environment;
+use zk_server::threads::later;
 use zk_server::threads::start::{self, Origin, StartError};
 
 const USAGE: &str =
@@ -123,11 +124,13 @@ fn run(config: Config, origin: Origin, log_file: Option<&Path>) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!(target: STARTUP, "{warning}");
     }
-    // Two threads at most: the core is one value behind one lock.
+    // Two threads at most, since the core is one value behind one lock, and one where the log thread and
+    // clients need the other processor: who shares it wakes others for what it could do itself.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.min(2))
+        .worker_threads((cores / 2).clamp(1, 2))
         .thread_name("net")
+        .on_thread_park(later::say)
         .enable_all()
         .build();
     let runtime = match runtime {

@@ -28,6 +28,7 @@ use crate::units::{ConnId, LinkId, Now, Zxid};
 use super::clock::Clock;
 use super::ensemble::Ensemble;
 use super::events::{Told, report};
+use super::later;
 use super::log::LogQueue;
 
 /// Shared by all threads.
@@ -300,7 +301,7 @@ impl Core {
     }
 
     /// Packets of one socket read.
-    pub fn packets(&self, link: LinkId, packets: Vec<QuorumPacket>) {
+    pub fn packets(&self, link: LinkId, packets: impl IntoIterator<Item = QuorumPacket>) {
         let mut after = Aftermath::default();
         {
             let mut state = self.lock();
@@ -471,13 +472,7 @@ impl Core {
     }
 
     fn finish(&self, after: Aftermath) {
-        // The disk is the slowest of all: it begins first.
-        if after.logged {
-            self.log.wake();
-        }
-        for link in &after.links {
-            link.flush();
-        }
+        later::leave(after.logged.then_some(&self.log), after.links);
         for link in &after.closed {
             link.close();
         }

@@ -14,6 +14,7 @@ pub mod core;
 mod differ;
 pub mod ensemble;
 mod events;
+pub mod later;
 pub mod log;
 mod member;
 mod oracle;

@@ -14,6 +14,7 @@ use super::{failed, render};
 use crate::net::Net;
 use crate::store::DiskFile;
 use crate::store::intake::{Incoming, IntakeError, Received};
+use crate::threads::later;
 use crate::threads::log::Taken;
 
 /// How often they may run, and what came of it.
@@ -187,7 +188,7 @@ async fn try_restore(request: &mut Request, net: &Net) -> Result<i64, (u16, Stri
         let piece = request.body.next().await;
         let piece = piece.map_err(|error| (500, format!("the request breaks off: {error}")))?;
         let Some(piece) = piece else { break };
-        tokio::task::block_in_place(|| incoming.write(&piece)).map_err(text)?;
+        later::block(|| incoming.write(&piece)).map_err(text)?;
     }
     let bytes = incoming.len();
     let reading = tokio::task::spawn_blocking(move || Incoming::read(incoming)).await;

@@ -22,6 +22,7 @@ use crate::peer::io::Port;
 use crate::store::image::Image;
 use crate::store::snapshot::wire::{self, Receiver};
 use crate::threads::core::Core;
+use crate::threads::later;
 use crate::units::Zxid;
 
 /// Bytes read by one call.
@@ -96,7 +97,7 @@ pub(super) async fn accepted(
         link: link.id,
         peer,
     });
-    core.packets(link.id, vec![packet]);
+    core.packets(link.id, [packet]);
     let mut talk = Talk::new(&net, &core, &link, read, peer.to_string(), false);
     talk.buf = buf;
     let end = match talk.packets() {
@@ -161,6 +162,8 @@ struct Talk<'a> {
     read: OwnedReadHalf,
     peer: String,
     buf: BytesMut,
+    /// kept for its capacity
+    packets: Vec<QuorumPacket>,
     /// this server is the learner
     learner: bool,
     /// what comes next is a snapshot
@@ -183,6 +186,7 @@ impl<'a> Talk<'a> {
             read,
             peer,
             buf: BytesMut::new(),
+            packets: Vec::new(),
             learner,
             at_snapshot: false,
         }
@@ -230,7 +234,7 @@ impl<'a> Talk<'a> {
     /// Hands over the packets that are whole. What follows a leader's `Snap` is a snapshot: it is left
     /// where it is until the peer wants it.
     fn packets(&mut self) -> End {
-        let mut packets = Vec::new();
+        let packets = &mut self.packets;
         let result = loop {
             match QuorumPacket::decode(&mut self.buf, self.net.settings.max_packet) {
                 Ok(Some(packet)) => {
@@ -245,7 +249,7 @@ impl<'a> Talk<'a> {
             }
         };
         if !packets.is_empty() {
-            self.core.packets(self.link.id, packets);
+            self.core.packets(self.link.id, packets.drain(..));
         }
         // The peer tells of it when it closes the link.
         result.map_err(|error| error.to_string())
@@ -311,7 +315,7 @@ impl<'a> Talk<'a> {
         loop {
             // A million znodes are built here: other tasks of this thread go elsewhere meanwhile.
             let buf = &mut self.buf;
-            let whole = tokio::task::block_in_place(|| receiver.take(buf));
+            let whole = later::block(|| receiver.take(buf));
             match whole {
                 Ok(true) => break,
                 Ok(false) => {}
@@ -340,8 +344,7 @@ impl<'a> Talk<'a> {
             zxid.0,
             self.peer
         );
-        let database =
-            tokio::task::block_in_place(|| receiver.finish(zxid, &self.net.settings.database));
+        let database = later::block(|| receiver.finish(zxid, &self.net.settings.database));
         self.core.peer(PeerInput::Snapshot {
             link: self.link.id,
             database,

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use proto::kafka::FrameOut;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::buffers::ReadBuffer;
 use super::cold::Readers;
 use super::frames::{self, FrameError, Next};
 use super::memory::{Memory, Reserved};
@@ -137,7 +137,7 @@ pub(super) struct Connection {
     peer: Arc<Peer>,
     broker: Arc<Broker>,
     rules: Arc<Rules>,
-    buf: BytesMut,
+    buf: ReadBuffer,
     in_progress: VecDeque<InProgress>,
     outbox: Outbox,
     /// memory of the request at the start of `buf`, once there is some
@@ -168,7 +168,7 @@ impl Connection {
             peer: Arc::new(peer),
             broker,
             rules,
-            buf: BytesMut::new(),
+            buf: ReadBuffer::default(),
             in_progress: VecDeque::new(),
             outbox,
             reserved: None,
@@ -269,17 +269,17 @@ impl Connection {
     fn begin_requests(&mut self) -> Result<bool, End> {
         let mut begun = false;
         while self.may_begin() {
-            let Next::Request(size) = frames::next(&self.buf, self.rules.max_request)? else {
+            let Next::Request(size) = frames::next(&self.buf.bytes, self.rules.max_request)? else {
                 break;
             };
             if self.reserved.is_none() && !self.reserve(size) {
                 break;
             }
-            if !frames::is_complete(&self.buf, size) {
+            if !frames::is_complete(&self.buf.bytes, size) {
                 break;
             }
             let reserved = self.reserved.take().flatten();
-            let frame = frames::take(&mut self.buf, size);
+            let frame = frames::take(&mut self.buf.bytes, size);
             begun = true;
             let mut timed = Timed::begin(&frame, self.read_at);
             let work = match dispatch(&self.broker, &self.peer, frame) {
@@ -320,15 +320,13 @@ impl Connection {
 
     /// Reads once; whether anything came.
     fn read(&mut self) -> Result<bool, End> {
-        let room = match frames::next(&self.buf, self.rules.max_request)? {
+        let room = match frames::next(&self.buf.bytes, self.rules.max_request)? {
             Next::Unknown => self.reach,
-            Next::Request(size) => frames::room(self.buf.len(), size).max(self.reach),
+            Next::Request(size) => frames::room(self.buf.bytes.len(), size).max(self.reach),
         };
-        if self.buf.capacity() - self.buf.len() < room {
-            self.buf.reserve(room);
-        }
-        let spare = self.buf.capacity() - self.buf.len();
-        match self.stream.try_read_buf(&mut self.buf) {
+        self.buf.make_room(room);
+        let spare = self.buf.spare();
+        match self.stream.try_read_buf(&mut self.buf.bytes) {
             Ok(0) => {
                 self.read_closed = true;
                 Ok(false)
@@ -344,9 +342,9 @@ impl Connection {
                 Ok(true)
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                if self.buf.is_empty() {
+                if self.buf.bytes.is_empty() {
                     // an idle connection keeps no buffer
-                    self.buf = BytesMut::new();
+                    self.buf.release();
                 }
                 Ok(false)
             }

@@ -268,9 +268,7 @@ impl SimDisk {
     pub fn not_durable(&self) -> Option<PathBuf> {
         let world = self.world();
         let differs = |(path, number): &(&PathBuf, &u64)| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let copy = name.starts_with("writing.") || name.starts_with("damaged.");
-            if copy || name.ends_with(".tmp") {
+            if !counts(path) {
                 return false;
             }
             let inode = world.inodes.get(number);
@@ -282,6 +280,19 @@ impl SimDisk {
             .iter()
             .find(differs)
             .map(|(path, _)| path.clone())
+    }
+
+    /// A file that has bytes, or a name, that were never synced; but for files that nobody counts on yet.
+    pub fn unsynced(&self) -> Option<PathBuf> {
+        let world = self.world();
+        let written = |change: &Change| matches!(change, Change::Write { .. });
+        let unsynced = |(path, number): &(&PathBuf, &u64)| {
+            let inode = world.inodes.get(number);
+            let bytes = inode.is_some_and(|inode| inode.unsynced.iter().any(written));
+            counts(path) && (bytes || world.durable.get(*path) != Some(*number))
+        };
+        let mut files = world.live.iter();
+        files.find(unsynced).map(|(path, _)| path.clone())
     }
 
     /// All files and their lengths.
@@ -468,6 +479,13 @@ fn write(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
         to.resize(end, 0);
     }
     to[offset..end].copy_from_slice(bytes);
+}
+
+/// Copies on their way, and what was set aside, may be lost.
+fn counts(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let copy = name.starts_with("writing.") || name.starts_with("damaged.");
+    !copy && !name.ends_with(".tmp")
 }
 
 fn used_part(bytes: &[u8]) -> &[u8] {

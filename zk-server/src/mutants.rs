@@ -12,6 +12,8 @@ pub enum Mutant {
     ForgetUnapplied,
     /// a sync that broke off in the middle of TRUNC leaves memory as it was (5094)
     KeepAfterBrokenTruncate,
+    /// a log is written, not synced, and said to be durable
+    SkipSync,
     /// what was committed during a sync is not in the committed log (4925)
     HoleInCommittedLog,
     /// proposals under way are not sent to a learner that is being synchronised (3104)

@@ -108,6 +108,14 @@ impl World {
         }
         let result = live.worker.carry_out(files, &mut later, &mut done);
         self.look_at_configs(index, &logged);
+        if result.is_ok() && !done.is_empty() {
+            let unsynced = self.servers[index].disk.unsynced();
+            let durable = unsynced.map_or(Ok(()), |path| {
+                let path = path.display();
+                Err(format!("{} says that {path} is durable", index + 1))
+            });
+            self.judge([(history::DONE_IS_DURABLE, durable)]);
+        }
         done.extend(later.done);
         for done in &done {
             self.look_at_done(index, done);

@@ -4,7 +4,6 @@
 //! seed. What happens is looked at by [`invariants`] (of the servers) and [`history`] (of what clients
 //! were told). [`Coverage`] counts what was exercised.
 
-pub mod answers;
 pub mod clients;
 pub mod coverage;
 pub mod facts;

@@ -7,7 +7,7 @@ use proto::zk::OpCode;
 use zk_server::tree::ephemeral::CONTAINER_OWNER;
 use zk_server::tree::txn::{Body, Kind, Record};
 
-use super::answers::owner;
+use super::history::owner;
 
 /// One state of a znode.
 #[derive(Debug, Clone, PartialEq, Eq)]

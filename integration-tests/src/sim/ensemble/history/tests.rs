@@ -6,6 +6,11 @@ use proto::zk::txn::TxnHeader;
 
 use crate::zk::oracle::Acls;
 
+use proto::zk::OpCode;
+use proto::zk::request::CreateMode;
+use proto::zk::stat::Stat;
+use proto::zk::watch::{EventType, WatcherEvent};
+
 use super::super::plan::Plan;
 use super::*;
 

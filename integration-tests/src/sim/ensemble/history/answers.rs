@@ -11,15 +11,14 @@ use proto::zk::response::{PathResponse, StatResponse};
 use zk_server::tree::ephemeral::{CONTAINER_OWNER, ttl_owner};
 use zk_server::tree::txn::{Body, Kind, Record};
 
-use super::history::stat_is;
-use super::model::Model;
-use super::operation::{Operation, TTL_MS};
+use super::committed_reads::stat_is;
+use crate::sim::ensemble::model::Model;
+use crate::sim::ensemble::operation::{Operation, TTL_MS};
 
 /// A reply to a write, at the zxid of the transaction that it says it was.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
+pub(super) struct Answer<'a> {
     pub zxid: i64,
-    pub session: i64,
     pub err: i32,
     pub body: &'a [u8],
     /// the transaction
@@ -27,7 +26,11 @@ pub struct Answer<'a> {
 }
 
 /// Whether an operation was answered as it must be.
-pub fn check(model: &Model, operation: &Operation, answer: &Answer<'_>) -> Result<(), String> {
+pub(super) fn check(
+    model: &Model,
+    operation: &Operation,
+    answer: &Answer<'_>,
+) -> Result<(), String> {
     let record = Record::read(answer.record).map_err(|e| e.to_string())?;
     let before = Before {
         model,

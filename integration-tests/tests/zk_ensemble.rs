@@ -1,8 +1,9 @@
 //! Ensembles of real servers, ours and Apache's: whatever happens to one of them, nothing
 //! acknowledged is lost, sessions and watches live on, and all end with the same tree.
 //!
-//! A choice by seed (`TEST_SEED`) in which every two meet: each kind of server in each place with each
-//! kind in each other place, and with each trouble. `ENSEMBLES=all` runs every one with every trouble.
+//! A choice by seed (`TEST_SEED`) in which every two of which one is ours meet: ours in each place with each
+//! kind in each other place, and each kind in each place with each trouble. `ENSEMBLES=all` runs every one
+//! with every trouble.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -71,8 +72,9 @@ fn pairwise(mut all: Vec<([Kind; 3], Trouble)>, random: &mut Rng) -> Vec<([Kind;
             format!("{trouble:?}"),
         ];
         let mut pairs = Vec::new();
+        let ours = |at: usize| kinds.get(at).is_none_or(|kind| *kind == OURS);
         for a in 0..parts.len() {
-            for b in a + 1..parts.len() {
+            for b in (a + 1..parts.len()).filter(|&b| ours(a) || ours(b)) {
                 pairs.push((a, parts[a].clone(), b, parts[b].clone()));
             }
         }
@@ -113,7 +115,7 @@ fn a_choice_has_every_pair() {
     };
     for seed in 0..20 {
         let chosen = pairwise(all(), &mut Rng::new(seed));
-        assert!((9..=12).contains(&chosen.len()), "{}", chosen.len());
+        assert!((6..=9).contains(&chosen.len()), "{}", chosen.len());
         for place in 0..3 {
             for kind in [OURS, JAVA39, JAVA36] {
                 for trouble in TROUBLES {
@@ -122,12 +124,10 @@ fn a_choice_has_every_pair() {
                     assert!(chosen.iter().any(meets), "seed {seed}");
                 }
                 for other in (0..3).filter(|&other| other != place) {
-                    for second in [OURS, JAVA39, JAVA36] {
-                        let meets = |(kinds, _): &([Kind; 3], Trouble)| {
-                            kinds[place] == kind && kinds[other] == second
-                        };
-                        assert!(chosen.iter().any(meets), "seed {seed}");
-                    }
+                    let meets = |(kinds, _): &([Kind; 3], Trouble)| {
+                        kinds[place] == kind && kinds[other] == OURS
+                    };
+                    assert!(chosen.iter().any(meets), "seed {seed}");
                 }
             }
         }

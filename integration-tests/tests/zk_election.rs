@@ -252,7 +252,7 @@ fn a_port_that_is_taken_is_said_with_what_to_do() {
 #[test]
 fn votes_are_counted_by_apaches_servers_and_theirs_by_ours() {
     let java = java_or_skip!();
-    for version in ["3.6.2", "3.9.5"] {
+    for version in ["3.4.14", "3.6.2", "3.9.5"] {
         let dir = tempfile::tempdir().unwrap();
         let ensemble = Ensemble::local(dir.path(), 3, 0).java(java);
         let mut ensemble = ensemble.java_option("-Dpeer.log=INFO");
@@ -278,7 +278,7 @@ fn votes_are_counted_by_apaches_servers_and_theirs_by_ours() {
 #[test]
 fn a_vote_of_the_highest_id_is_counted_too() {
     let java = java_or_skip!();
-    for version in ["3.6.2", "3.9.5"] {
+    for version in ["3.4.14", "3.6.2", "3.9.5"] {
         let dir = tempfile::tempdir().unwrap();
         let mut ensemble = Ensemble::local(dir.path(), 3, 0).java(java);
         let view = view_of(&ensemble, 3);

@@ -252,6 +252,9 @@ fn servers_are_replaced_under_load_and_back() {
         let dir = tempfile::tempdir().unwrap();
         let theirs = swapped(dir.path(), java, from, from);
         println!("longest time without a write: {ours:?}, where Java restarts alone {theirs:?}");
+        // Both on one busy machine, one after the other.
+        let noise = theirs / 2 + Duration::from_millis(500);
+        assert!(ours <= theirs + noise, "{ours:?}, Java alone {theirs:?}");
     }
 }
 

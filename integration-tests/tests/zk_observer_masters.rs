@@ -131,6 +131,10 @@ fn live_on(dir: &Path, java: Java, kinds: &[Kind; 5]) {
         load.wait_for(30);
         ensemble.start(killed, kinds[killed - 1]);
         assert_eq!(ensemble.wait_serving(), leader, "the leader stays");
+        // Ours tells whom it lives on.
+        let log = std::fs::read_to_string(ensemble.member_dir(4).join("server.log")).unwrap();
+        let told = format!("Getting a diff from the observer master, server {left} (");
+        assert!(log.contains(&told), "{told}");
     }
     check(&mut ensemble, load);
 }
@@ -162,12 +166,25 @@ fn files(dir: &Path) -> Vec<String> {
 
 #[test]
 fn an_observer_without_sync_keeps_no_log() {
+    keeps_no_log(OURS, None);
+}
+
+#[test]
+fn an_observer_without_sync_lives_on_apaches_leader() {
+    let java = java_or_skip!();
+    keeps_no_log(JAVA39, Some(java));
+}
+
+fn keeps_no_log(leader: Kind, java: Option<Java>) {
     let dir = tempfile::tempdir().unwrap();
     let mut ensemble = Ensemble::local(dir.path(), 1, 1)
         .line("standaloneEnabled=false")
         .line("syncEnabled=false")
         .line("snapCount=10");
-    ensemble.start_all(&[OURS; 2]);
+    if let Some(java) = java {
+        ensemble = ensemble.java(java);
+    }
+    ensemble.start_all(&[leader, OURS]);
     let before = files(&ensemble.member_dir(2));
     let mut client = ZkClient::connect(ensemble.addr(2), SESSION_MS).unwrap();
     for i in 0..50 {

@@ -286,10 +286,12 @@ impl SimDisk {
     pub fn unsynced(&self) -> Option<PathBuf> {
         let world = self.world();
         let written = |change: &Change| matches!(change, Change::Write { .. });
+        let named = world.unsynced.is_empty();
         let unsynced = |(path, number): &(&PathBuf, &u64)| {
             let inode = world.inodes.get(number);
             let bytes = inode.is_some_and(|inode| inode.unsynced.iter().any(written));
-            counts(path) && (bytes || world.durable.get(*path) != Some(*number))
+            let name = || !named && world.durable.get(*path) != Some(*number);
+            (bytes || name()) && counts(path)
         };
         let mut files = world.live.iter();
         files.find(unsynced).map(|(path, _)| path.clone())

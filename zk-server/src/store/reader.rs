@@ -20,6 +20,8 @@ use crate::units::Zxid;
 
 /// A whole record whose bytes are not those that were written.
 pub const CHECKSUM: &str = "the record's checksum is wrong";
+/// A file that begins with other bytes than a log does.
+pub const FOREIGN: &str = "this is not a transaction log";
 const CHUNK: usize = 1 << 20;
 /// The unit that a disk writes whole or not at all.
 const SECTOR: u64 = 512;
@@ -116,7 +118,7 @@ impl LogReader {
             return Ok(Err(damage("the file header was never written")));
         }
         if &header[..4] != MAGIC {
-            return Ok(Err(damage("this is not a transaction log")));
+            return Ok(Err(damage(FOREIGN)));
         }
         Ok(Ok(reader))
     }
@@ -226,6 +228,28 @@ impl LogReader {
             records_after,
             hole: self.has_hole(from, behind)?,
         })
+    }
+
+    /// Whether a whole record stood at the damaged place and has changed since: a power cut leaves sectors
+    /// out, and never changes one. A part of a record is damaged, or its length, or its end mark.
+    pub fn was_whole(&mut self, damage: Damage, tail: &Tail) -> Result<bool, StoreError> {
+        let body = damage.offset + PREFIX_LEN as u64;
+        if body >= tail.used {
+            return Ok(false);
+        }
+        let (crc, len) = read_prefix(self.at(damage.offset, PREFIX_LEN)?);
+        let bytes = self.at(body, (tail.used - body) as usize)?;
+        let sound = |bytes: &[u8]| u64::from(adler32(&bytes)) == crc;
+        let told = usize::try_from(len).ok().filter(|&len| len < bytes.len());
+        if let Some(len) = told.filter(|&len| len >= HEADER_LEN) {
+            let mark = bytes[len];
+            if mark == END_MARK || mark != 0 && sound(&bytes[..len]) {
+                return Ok(true);
+            }
+        }
+        // The last one of the file, with another length.
+        let (&last, rest) = bytes.split_last().unwrap_or((&0, bytes));
+        Ok(last == END_MARK && sound(rest))
     }
 
     /// The length of a record that begins exactly at `at`, if one does.

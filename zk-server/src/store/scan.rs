@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::names::{self, LOG, Named, SNAPSHOT};
-use super::reader::{Damage, Entry, LogReader, Step};
+use super::reader::{Damage, Entry, FOREIGN, LogReader, Step};
 use crate::units::Zxid;
 
 /// Where [`LogScan::advance`] has arrived.
@@ -135,7 +135,7 @@ impl<'d> LogScan<'d> {
 
     /// A server that crashed leaves a torn end behind and goes on in a new file: where that one
     /// continues without a gap, nothing is missing. Where it begins a new epoch, whole records behind
-    /// the damage are the ones that would be missing.
+    /// the damage are the ones that would be missing, and so is one that was whole before it was damaged.
     fn judge(
         &self,
         damage: Damage,
@@ -148,9 +148,11 @@ impl<'d> LogScan<'d> {
             Some(next) if follows(self.last, next) => match reader {
                 Some(mut reader) => {
                     let tail = reader.tail(damage, self.last)?;
-                    tail.records_after > 0 && !tail.hole
+                    let whole = tail.records_after > 0 || reader.was_whole(damage, &tail)?;
+                    whole && !tail.hole
                 }
-                None => false,
+                // A header that was never written stands before nothing that anybody counts on.
+                None => damage.why == FOREIGN,
             },
             _ => true,
         };

@@ -220,6 +220,42 @@ fn damage_in_an_older_log_counts_only_when_something_is_missing() {
     assert_eq!(start(dir.path()).unwrap().1.applied, [1, 2]);
 }
 
+/// Java's servers leave a torn record at the end of a log and go on in the next one, of a new epoch; a
+/// record that was whole and has changed since is another matter, whichever of its bits it was.
+#[test]
+fn a_changed_bit_at_the_end_of_an_older_log_is_no_torn_end() {
+    let dir = filled(3);
+    let path = file(&dir, "log.1");
+    let (mut store, ..) = start(dir.path()).unwrap();
+    let next = 1 << 32 | 1;
+    store.append(Zxid(next), &record(next, 9)).unwrap();
+    store.close().unwrap();
+    let sound = fs::read(&path).unwrap();
+    let (begin, end) = (16 + 2 * RECORD, 16 + 3 * RECORD);
+    assert!(sound[end..].iter().all(|&byte| byte == 0));
+    let starts = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        start(dir.path()).map(|(_, model, _)| model.applied)
+    };
+    assert_eq!(starts(&sound).unwrap(), [1, 2, 3, next]);
+    for at in (0..16).chain(begin..end).filter(|at| !(4..16).contains(at)) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let error = starts(&bytes).unwrap_err();
+        assert!(
+            matches!(error, StoreError::DamagedLog { .. }),
+            "{at}: {error}"
+        );
+    }
+    for torn in begin + 1..end {
+        let mut bytes = sound.clone();
+        bytes[torn..].fill(0);
+        assert_eq!(starts(&bytes).unwrap(), [1, 2, next], "{torn}");
+        bytes.truncate(torn);
+        assert_eq!(starts(&bytes).unwrap(), [1, 2, next], "{torn}");
+    }
+}
+
 /// Java replays what is left, and serves a tree that nobody ever had.
 #[test]
 fn a_log_that_is_missing_between_two_stops_the_start() {

@@ -279,6 +279,8 @@ impl Facts {
             if let Some(&taken) = self.restores.get(&zxid) {
                 self.model.restore(zxid, taken);
                 self.restored = zxid;
+                // Sessions that were made since are undone, and their ids may be given again.
+                self.requests.clear();
             } else if let Some(proposal) = self.proposals.get(&zxid) {
                 let (session, cxid) = (proposal.session, proposal.cxid);
                 // What servers do by themselves has no number.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::zk::OpCode;
+use zk_server::core::settings::ZXIDS_PER_EPOCH;
 use zk_server::peer::{PeerEvent, ZabState};
 use zk_server::store::orders::DiskOrder;
 use zk_server::tree::Database;
@@ -338,6 +339,11 @@ impl World {
             .filter(|s| !s.serves() && members.server(s.id()).is_some())
             .map(|s| s.id())
             .collect();
+        // Where epochs are short, an election may be under way at any moment.
+        let short = self.plan.zxids_per_epoch < ZXIDS_PER_EPOCH;
+        if !idle.is_empty() && short && self.now < self.plan.heal_at + HEALS_WITHIN + 3 * SECOND {
+            return self.schedule(self.now + 200 * MS, Event::Healed);
+        }
         let result = if idle.is_empty() {
             Ok(())
         } else {

@@ -6,6 +6,7 @@ use proto::zk::error::ErrorCode;
 use proto::zk::response::ReplyHeader;
 
 use super::answers::{self, Answer};
+use super::expiry_is_real::expired;
 use super::{
     History, Judgement, LINEARIZABLE_WRITES, Pending, SEQUENTIAL_ONCE, SESSION_ORDER, SessionView,
     broken,
@@ -24,11 +25,11 @@ impl History {
         judged: &mut Vec<Judgement>,
     ) {
         let zxid = header.zxid;
-        let refused = [
-            ErrorCode::SessionMoved as i32,
-            ErrorCode::SessionExpired as i32,
-        ];
-        if refused.contains(&header.err) {
+        if header.err == ErrorCode::SessionExpired as i32 {
+            judged.push(expired(facts, view.session, i64::MAX));
+            return;
+        }
+        if header.err == ErrorCode::SessionMoved as i32 {
             return;
         }
         if view.read_only {

@@ -511,7 +511,7 @@ impl Ruling {
 
 fn rules(broker: &Arc<Broker>, epoch: i32) -> Rules {
     let config = broker.config();
-    let topics = broker.clone();
+    let (topics, logs) = (broker.clone(), broker.clone());
     Rules {
         id: broker.id,
         epoch,
@@ -520,7 +520,14 @@ fn rules(broker: &Arc<Broker>, epoch: i32) -> Rules {
         imbalance_percentage: usize::try_from(config.leader_imbalance_per_broker_percentage)
             .unwrap_or(10),
         unclean: Box::new(move |topic| topics.topic_config(topic).unclean_leader_election_enable),
-        new_topic_id: Box::new(new_topic_id),
+        // a controller of 2.7 writes znodes anew without their ids (Java gives them other ones then,
+        // and refuses the logs that have the first)
+        topic_id: Box::new(move |topic, znode| {
+            let stored = logs
+                .replicas
+                .stored_topic_id(topic, znode.partitions.keys());
+            stored.unwrap_or_else(new_topic_id)
+        }),
     }
 }
 

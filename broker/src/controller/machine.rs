@@ -15,6 +15,9 @@ use super::election::{self, NO_LEADER};
 use super::event::{Effect, Event, Loaded, Outcome, Write};
 use crate::zk::json::{Assignment, LeaderAndIsr, TopicAssignment};
 
+/// Gives a topic of this name and assignment an id.
+pub(crate) type GiveId = Box<dyn FnMut(&str, &TopicAssignment) -> Uuid + Send + Sync>;
+
 /// What a controller goes by.
 pub struct Rules {
     /// of this broker
@@ -27,8 +30,8 @@ pub struct Rules {
     pub imbalance_percentage: usize,
     /// whether this topic may be led by a replica outside the ISR
     pub unclean: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    /// ids of topics that have none
-    pub new_topic_id: Box<dyn FnMut() -> Uuid + Send + Sync>,
+    /// the id of a topic that has none in its znode: what logs remember, else a new one
+    pub topic_id: GiveId,
 }
 
 /// The one value.
@@ -201,9 +204,9 @@ impl Controller {
         let key: Arc<str> = name.into();
         let topic = self.context.topics.entry(key.clone()).or_default();
         let mut rewrite = false;
-        let id = *topic
-            .id
-            .get_or_insert_with(|| znode.id.unwrap_or_else(&mut self.rules.new_topic_id));
+        let known = topic.id.or(znode.id);
+        let id = known.unwrap_or_else(|| (self.rules.topic_id)(name, &znode));
+        topic.id = Some(id);
         if znode.id != Some(id) {
             znode.id = Some(id);
             rewrite = true;

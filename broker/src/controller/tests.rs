@@ -61,7 +61,7 @@ impl World {
             delete_topics: true,
             imbalance_percentage: 10,
             unclean: Box::new(|_| false),
-            new_topic_id: Box::new(|| Uuid([9; 16])),
+            topic_id: Box::new(|_, _| Uuid([9; 16])),
         };
         let loaded = Loaded {
             brokers: brokers.iter().map(|id| broker(*id)).collect(),

@@ -83,6 +83,24 @@ impl ReplicaManager {
         self.logs.write().await.take()
     }
 
+    /// The id of a topic that a log of it here was made with.
+    pub(crate) fn stored_topic_id<'a>(
+        &self,
+        topic: &str,
+        partitions: impl Iterator<Item = &'a i32>,
+    ) -> Option<Uuid> {
+        // only the end of this broker takes them away
+        let logs = self.logs.try_read().ok()?;
+        let logs = logs.as_ref()?;
+        let mut stored = partitions.filter_map(|partition| {
+            logs.stored_topic_id(&TopicPartition {
+                topic: topic.to_owned(),
+                partition: *partition,
+            })
+        });
+        stored.find_map(|id| id.parse().ok())
+    }
+
     /// The log directories, and whether each has failed.
     pub async fn log_dirs(&self) -> Vec<(PathBuf, bool)> {
         let logs = self.logs.read().await;

@@ -19,6 +19,7 @@ use crate::zk::oracle::{Acls, Request};
 use crate::zk::{frame, plain_connect};
 
 use super::history::{self, EXPIRY_IS_REAL, History, Pending, SessionView, WatchKind};
+use super::observe::HEALS_WITHIN;
 use super::operation::Operation;
 use super::plan::MS;
 use super::world::{Event, FromClient, FromServer, World};
@@ -580,6 +581,15 @@ impl World {
         let data = format!("client {index} operation {n}").into_bytes();
         let watch = self.rng.chance(50) && !self.clients[index].view.read_only;
         let version = -1;
+        // Whether it can write when all is well is not left to chance.
+        let well = self.plan.heal_at + HEALS_WITHIN;
+        if self.now > well && self.clients[index].last_write < well {
+            return Operation::Set {
+                path,
+                data,
+                version,
+            };
+        }
         // All of them let everybody read and write.
         let acl = *self
             .rng

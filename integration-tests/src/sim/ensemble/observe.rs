@@ -19,7 +19,7 @@ use super::triggers::Point;
 use super::world::{Event, World};
 
 /// An ensemble without faults has a leader again after so long.
-const HEALS_WITHIN: u64 = 10 * SECOND;
+pub(super) const HEALS_WITHIN: u64 = 10 * SECOND;
 
 impl World {
     /// What a peer has become by its last input, before its outputs are carried out.

@@ -19,6 +19,8 @@ use super::round::{Inbox, Round, Until, pipelined};
 pub const DATA: usize = 100;
 /// Znodes that get and set go through.
 pub const NODES: usize = 1000;
+/// Creations in flight while they are made.
+const WINDOW: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZkOp {
@@ -43,9 +45,11 @@ impl ZkLoad {
         let mut load = Self::connect(addr)?;
         load.folder = format!("/bench-{tag}");
         load.make(&load.folder.clone())?;
-        for i in 0..NODES {
-            load.make(&format!("{}/n{i}", load.folder))?;
-        }
+        let folder = load.folder.clone();
+        load.create(NODES as u64, WINDOW, |n, path| {
+            use std::fmt::Write as _;
+            let _ = write!(path, "{folder}/n{n}");
+        })?;
         Ok(load)
     }
 
@@ -55,7 +59,8 @@ impl ZkLoad {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let connect = ConnectRequest {
-            timeout: 40_000,
+            // As long as the server lets it: it is silent while others have their rounds.
+            timeout: 600_000,
             password: Some(&[0; 16]),
             ..ConnectRequest::default()
         };

@@ -270,6 +270,11 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+fn enter(index: &mut HashTable<u32>, arena: &Arena, id: NodeId) {
+    let hash = |id| spread(arena.get(NodeId(id)).hash);
+    index.insert_unique(hash(id.0), id.0, |&id| hash(id));
+}
+
 impl Nodes {
     /// Only the root, with empty data.
     pub fn new(acl: i32) -> Self {
@@ -375,10 +380,27 @@ impl Nodes {
             ..Node::vacant(next)
         };
         node.set_stat(stat);
-        let arena = &self.arena;
-        self.index
-            .insert_unique(spread(hash), id.0, |&id| spread(arena.get(NodeId(id)).hash));
+        if self.index.len() == self.index.capacity() {
+            self.grow();
+        } else {
+            enter(&mut self.index, &self.arena, id);
+        }
         id
+    }
+
+    /// Makes the index anew, in the order of the nodes: one that grows by itself looks at them in the order
+    /// of their hashes, and waits for memory each time.
+    fn grow(&mut self) {
+        let mut index = HashTable::with_capacity(self.used + self.used / 2);
+        for (at, chunk) in self.arena.0.iter().enumerate() {
+            for (i, node) in chunk.0.iter().enumerate() {
+                // Neither the root nor a free place.
+                if node.parent != NONE {
+                    enter(&mut index, &self.arena, NodeId((at * CHUNK + i) as u32));
+                }
+            }
+        }
+        self.index = index;
     }
 
     /// Takes a node out; its children must be gone.

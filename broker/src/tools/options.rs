@@ -78,6 +78,11 @@ fn mistake(error: &clap::Error) -> String {
     let bare = flag.trim_start_matches('-');
     let flag = bare.split([' ', '=']).next().unwrap_or_default();
     match (error.kind(), value_of(error)) {
+        // as word processors and web pages print two hyphens
+        (ErrorKind::UnknownArgument, _) if flag.starts_with(['\u{2014}', '\u{2013}']) => {
+            let name = flag.trim_start_matches(['\u{2014}', '\u{2013}']);
+            format!("{flag} begins with a long dash instead of two hyphens: write --{name}")
+        }
         (ErrorKind::UnknownArgument, _) => format!("{flag} is not a recognized option"),
         (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(value)) => {
             format!("Cannot parse argument '{value}' of option {flag}")
@@ -185,6 +190,10 @@ mod tests {
             mistake(&Sample::try_parse_from(words).unwrap_err())
         };
         assert_eq!(said(&["--bogus"]), "bogus is not a recognized option");
+        assert_eq!(
+            said(&["\u{2014}list"]),
+            "\u{2014}list begins with a long dash instead of two hyphens: write --list"
+        );
         assert_eq!(
             said(&["--list", "--bogus=1"]),
             "bogus is not a recognized option"

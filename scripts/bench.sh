@@ -16,5 +16,7 @@ cd "$root"
 . scripts/setup.sh
 need_rust
 cargo build --release --locked --bins
-exec "${CARGO_TARGET_DIR:-target}/release/bench" --binaries "${CARGO_TARGET_DIR:-target}/release" \
-  --record integration-tests/benchmarks.md "$@"
+# What was just built, also where another build is newer.
+TEST_BIN_DIR=$(realpath "${CARGO_TARGET_DIR:-target}/release")
+export TEST_BIN_DIR
+exec "$TEST_BIN_DIR/bench" --binaries "$TEST_BIN_DIR" --record integration-tests/benchmarks.md "$@"

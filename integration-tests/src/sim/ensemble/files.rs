@@ -9,6 +9,7 @@ use zk_server::store::txnlog::Synced;
 use zk_server::store::{Beside, Job};
 
 use super::facts::Seen;
+use super::faults::Kind;
 use super::history;
 use super::plan::{MS, SECOND};
 use super::world::{Event, World};
@@ -174,6 +175,16 @@ impl World {
     }
 
     fn purge(&mut self, index: usize) {
+        // Removals are few: a fault at a random moment does not hit one.
+        if !self.healing && self.rng.chance(5) {
+            let (n, process_only) = (1 + self.rng.below(3) as u64, self.rng.chance(50));
+            let kind = match process_only {
+                true => Kind::KillAtWrite,
+                false => Kind::PowerCutAtWrite,
+            };
+            self.coverage.fault(kind.name());
+            self.servers[index].fail_after(n, process_only);
+        }
         let Some(live) = &self.servers[index].live else {
             return;
         };

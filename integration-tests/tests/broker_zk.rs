@@ -72,7 +72,11 @@ fn znode(java: Java, zookeeper: &str, path: &str) -> String {
         .success();
     out.lines()
         .rev()
-        .find(|line| !line.trim().is_empty())
+        // its connection may be told of behind the data
+        .find(|line| {
+            let told = ["WATCHER::", "WatchedEvent "];
+            !line.trim().is_empty() && !told.iter().any(|word| line.starts_with(word))
+        })
         .unwrap_or("")
         .to_owned()
 }

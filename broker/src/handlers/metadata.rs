@@ -2,6 +2,7 @@
 //! exist are created where that is allowed. Mirrors KafkaApis.handleTopicMetadataRequest and
 //! ZkMetadataCache.getTopicMetadata.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use proto::kafka::messages::metadata::{
@@ -22,14 +23,14 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Handled {
     let image = call.broker.metadata.load_full();
     let unknown = unknown_names(&call, &request, &image);
     if unknown.is_empty() {
-        let response = respond(&call, &request, &image, &[]);
+        let response = respond(&call, &request, &image, &HashMap::new());
         return call.now(&response);
     }
     Handled::later(async move {
-        let mut told = Vec::new();
+        let mut told = HashMap::new();
         for name in unknown {
             let (error, _) = topics::auto_create(&call.broker, &name).await;
-            told.push((name, error));
+            told.insert(name, error);
         }
         call.answer(&respond(&call, &request, &image, &told))
     })
@@ -53,7 +54,7 @@ fn respond(
     call: &Call,
     request: &MetadataRequest,
     image: &ClusterImage,
-    told: &[(Str, ErrorCode)],
+    told: &HashMap<Str, ErrorCode>,
 ) -> MetadataResponse {
     let view = View {
         call,
@@ -113,7 +114,7 @@ impl View<'_> {
         &self,
         name: Option<&Str>,
         id: Uuid,
-        told: &[(Str, ErrorCode)],
+        told: &HashMap<Str, ErrorCode>,
     ) -> MetadataResponseTopic {
         let by_id = name.is_none_or(|name| name.is_empty()) && !id.is_zero();
         let found = if by_id {
@@ -129,8 +130,8 @@ impl View<'_> {
         let error = match name {
             _ if by_id => ErrorCode::UNKNOWN_TOPIC_ID,
             None => ErrorCode::INVALID_REQUEST,
-            Some(name) => match told.iter().find(|(told, _)| told == name) {
-                Some((_, error)) => *error,
+            Some(name) => match told.get(name) {
+                Some(error) => *error,
                 None if topics::check_name(name).is_err() => ErrorCode::INVALID_TOPIC_EXCEPTION,
                 None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             },

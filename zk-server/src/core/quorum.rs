@@ -219,7 +219,7 @@ impl Server {
     }
 
     /// Ephemerals whose session is gone are deleted everywhere, by transactions (Java's leader deletes
-    /// its own alone).
+    /// its own alone; alone, Java's server writes a snapshot without them before it serves).
     pub(super) fn close_orphans(&mut self, out: &mut Vec<Output>) {
         for session in std::mem::take(&mut self.orphans) {
             self.close_session_of(session, out);

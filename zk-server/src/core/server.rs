@@ -155,7 +155,7 @@ pub struct Server {
     pub(crate) upgrading: HashSet<i64>,
     /// leader: what a reconfig looks at
     pub(crate) views: Option<Box<Views>>,
-    /// leader: owners of ephemerals that have no session
+    /// alone or leader: owners of ephemerals that have no session
     pub(crate) orphans: Vec<i64>,
     pub(crate) abandoned: bool,
     pub(crate) mismatch_told: bool,
@@ -163,9 +163,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// A standalone server on a restored database. Ephemerals without a session are deleted.
-    pub fn new(settings: Settings, mut db: Database, now: Now) -> Self {
-        db.kill_orphans();
+    /// A standalone server on a restored database. Ephemerals without a session are deleted by
+    /// transactions: the snapshot has them, and the next start reads what comes in their place.
+    pub fn new(settings: Settings, db: Database, now: Now) -> Self {
         let last = db.last_zxid().0;
         Self::with(settings, Mode::Standalone, db, last, now)
     }
@@ -206,7 +206,7 @@ impl Server {
                 tracker.track(id, timeout);
             }
         }
-        let orphans = if mode == Mode::Leading {
+        let orphans = if matches!(mode, Mode::Standalone | Mode::Leading) {
             db.orphans()
         } else {
             Vec::new()
@@ -263,6 +263,8 @@ impl Server {
             self.stats.stalled_us += gap;
             self.event(Event::Stalled { ms: gap / 1000 });
         }
+        // Before anyone can meet what they left behind.
+        self.close_orphans(out);
         match input {
             Input::Connected { conn, peer } => {
                 let slot = self.conns.add(conn, peer, now);
@@ -284,7 +286,6 @@ impl Server {
             Input::SnapshotDone { .. } => self.snapshots.done(),
             Input::Tick => {}
         }
-        self.close_orphans(out);
         self.expire_sessions(out);
         self.sweep_containers(out);
         self.wake_throttled(out);

@@ -273,15 +273,6 @@ impl Database {
         orphans
     }
 
-    /// Deletes the ephemerals of sessions that are not in the database, as Java does before it
-    /// serves.
-    pub fn kill_orphans(&mut self) {
-        for session in self.orphans() {
-            self.tree
-                .kill_session(session, self.last_zxid, &[], &mut ());
-        }
-    }
-
     /// The folder was empty and must not be trusted to be so: this server has less than any other
     /// (Java: `db.autocreate=false`, a last zxid of -1).
     pub fn distrust(&mut self) {
@@ -361,6 +352,10 @@ impl ImageSink for Database {
             });
             return Ok(());
         };
+        // It would be written as "/", which is the end of the nodes.
+        if node.path == "//" {
+            return Err("a child of the root has no name".to_owned());
+        }
         let parent = self.tree.find(&node.path[..slash]).ok_or_else(|| {
             format!(
                 "the parent of \"{}\" is missing from the snapshot",

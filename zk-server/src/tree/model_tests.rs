@@ -13,7 +13,7 @@ use proto::zk::stat::StatPersisted;
 use proto::zk::txn::*;
 
 use super::{Database, EphemeralTypes};
-use crate::store::image::{ImageSink, ImageSource};
+use crate::store::image::{ImageNode, ImageSink, ImageSource};
 
 const TYPES: EphemeralTypes = EphemeralTypes {
     extended: true,
@@ -320,4 +320,21 @@ proptest! {
             prop_assert_eq!(&again[path].data, &node.data, "{}", path);
         }
     }
+}
+
+#[test]
+fn a_child_of_the_root_without_a_name_is_refused() {
+    let mut db = Database::for_snapshot(TYPES, true);
+    let mut load = |path| {
+        db.node(ImageNode {
+            path,
+            data: None,
+            acl: -1,
+            stat: StatPersisted::default(),
+        })
+    };
+    load("").unwrap();
+    load("/a").unwrap();
+    // Its path would be written as "/", which is the end of the nodes.
+    load("//").unwrap_err();
 }

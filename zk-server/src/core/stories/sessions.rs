@@ -132,6 +132,36 @@ fn a_restart_keeps_sessions_and_forgets_orphans() {
     assert_eq!(again.exists(&mut c, "/e", false), Err(ErrorCode::NoNode));
 }
 
+#[test]
+fn what_takes_the_place_of_an_orphan_is_there_after_a_restart() {
+    use crate::store::image::ImageSink;
+    let mut w = World::new();
+    let mut c = w.client();
+    w.create(&mut c, "/e", 1).unwrap();
+    let image = w.server.image();
+    let orphaned = || {
+        let mut db = Database::for_snapshot(EphemeralTypes::default(), true);
+        image.0.acls(&mut |key, acl| db.acl(key, acl.to_vec()));
+        image.0.nodes(&mut |n| db.node(n).unwrap());
+        db.loaded(image.0.zxid());
+        db
+    };
+    let mut w = World::on(Settings::default(), orphaned());
+    let mut c = w.client();
+    w.create(&mut c, "/e", 0).unwrap();
+    // What a restart reads: the same snapshot, and the log behind it.
+    let mut db = orphaned();
+    for record in &w.log {
+        db.apply_logged(record).unwrap();
+    }
+    assert_eq!(db.digest_mismatches(), 0);
+    let mut again = World::on(Settings::default(), db);
+    let mut c = again.client();
+    again
+        .exists(&mut c, "/e", false)
+        .expect("it was acknowledged");
+}
+
 pub(super) fn image_into(image: &crate::store::image::Image, db: &mut Database) {
     use crate::store::image::ImageSink;
     image.0.sessions(&mut |id, timeout| db.session(id, timeout));

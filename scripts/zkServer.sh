@@ -43,7 +43,11 @@ fi
 
 program=$(zoo_binary zk-server) || exit 1
 if [ ! -r "$ZOOCFG" ]; then
-  echo "Error: the configuration file $ZOOCFG cannot be read; copy $ZOOCFGDIR/zoo_sample.cfg to it and change it" >&2
+  what_to_do="name one that this user may read"
+  if [ ! -e "$ZOOCFG" ] && [ -r "$ZOOCFGDIR/zoo_sample.cfg" ]; then
+    what_to_do="copy $ZOOCFGDIR/zoo_sample.cfg to it and change it"
+  fi
+  echo "Error: the configuration file $ZOOCFG cannot be read; $what_to_do" >&2
   exit 1
 fi
 data_dir=$(zoo_value dataDir)
@@ -107,20 +111,29 @@ find_client_port() {
   esac
 }
 
+no_pid() {
+  echo "FAILED TO WRITE PID"
+  echo "cannot write $pid_file: make $(id -un) the owner of $(dirname "$pid_file") or set ZOOPIDFILE" >&2
+  exit 1
+}
+
 start() {
   echo -n "Starting zookeeper ... "
   if [ -f "$pid_file" ] && is_server "$(cat "$pid_file")"; then
     echo "already running as process $(cat "$pid_file")."
     exit 1
   fi
-  mkdir -p "$(dirname "$pid_file")" "$ZOO_LOG_DIR" || exit 1
+  # Before anything runs that nobody could stop.
+  if ! { mkdir -p "$(dirname "$pid_file")" && : >> "$pid_file"; } 2> /dev/null; then
+    no_pid
+  fi
+  mkdir -p "$ZOO_LOG_DIR" || exit 1
   nohup "$program" "${options[@]}" "$ZOOCFG" > "$out" 2>&1 < /dev/null &
   local pid=$!
-  if ! echo -n "$pid" > "$pid_file"; then
-    # Nobody could stop it.
+  if ! { echo -n "$pid" > "$pid_file"; } 2> /dev/null; then
+    # The disk is full, for instance.
     kill "$pid"
-    echo "FAILED TO WRITE PID"
-    exit 1
+    no_pid
   fi
   # It serves, it has ended, or it is still reading its files after a second. Who answers may be another
   # server that has its port: it is looked at once more then.

@@ -218,6 +218,40 @@ fn zkserver_sh_heeds_its_environment() {
 }
 
 #[test]
+fn zkserver_sh_says_what_it_cannot_write_or_read() {
+    let at = Installed::new("");
+    let conf = at.path("zookeeper/conf");
+    let cfg = conf.join("zoo.cfg");
+    // A folder in a file can be made by nobody, root included.
+    let mut start = at.command("zkServer.sh start");
+    start.env("ZOOPIDFILE", cfg.join("its.pid"));
+    let told = run(start, b"");
+    assert_eq!(told.status.code(), Some(1));
+    let end = "Starting zookeeper ... FAILED TO WRITE PID\n";
+    assert!(told.stdout.ends_with(end), "{}", told.stdout);
+    let lines: Vec<&str> = told.stderr.lines().skip(1).collect();
+    let [line] = lines[..] else {
+        panic!("one sentence after the file's name: {}", told.stderr);
+    };
+    let begin = format!("cannot write {}: make ", cfg.join("its.pid").display());
+    let end = format!(" the owner of {} or set ZOOPIDFILE", cfg.display());
+    assert!(line.starts_with(&begin) && line.ends_with(&end), "{line}");
+
+    fs::rename(&cfg, at.path("kept.cfg")).unwrap();
+    let sample = conf.join("zoo_sample.cfg");
+    let told = |what: &str| {
+        let told = at.run("zkServer.sh start").stderr;
+        assert!(told.contains(" cannot be read; "), "{told}");
+        assert_eq!(told.contains("zoo_sample.cfg"), what == "copy", "{told}");
+    };
+    if sample.exists() {
+        told("copy");
+        fs::remove_file(&sample).unwrap();
+    }
+    told("name");
+}
+
+#[test]
 fn zkserver_sh_start_foreground_stays_and_ends_with_its_server() {
     let at = Installed::new("");
     let command = at.command("zkServer.sh start-foreground");

@@ -236,6 +236,20 @@ fn each_restores_what_the_other_has_given() {
 }
 
 #[test]
+fn another_method_is_told_the_right_one() {
+    let ours = Side::ours(&[]);
+    for (path, method) in [(RESTORE, "POST"), (SNAPSHOT, "GET")] {
+        let put = format!(
+            "PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let answer = integration_tests::proc::exchange(ours.admin.addr(), put.as_bytes());
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        assert!(answer.ends_with(&format!("use {method}\n")), "{answer}");
+    }
+}
+
+#[test]
 fn only_administrators_of_the_root_may_run_snapshot_and_restore() {
     let java = java_or_skip!();
     let lines = ["IPAuthenticationProvider.usexforwardedfor=true"];

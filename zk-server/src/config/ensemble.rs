@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proto::properties::Properties;
 
 use super::error::ConfigError;
-use super::quorum::{QuorumConfig, QuorumServer, Role};
+use super::quorum::{QuorumConfig, Role, addresses_twice};
 use super::resolve::Resolved;
 use super::settings::at;
 
@@ -76,6 +76,9 @@ pub(super) struct MemberFiles<'a> {
     /// `zoo.cfg.dynamic.next`
     pub(super) next: Option<&'a Properties>,
     pub(super) server_id: Option<i64>,
+    pub(super) data_dir: &'a Path,
+    /// see [`super::Sources`]
+    pub(super) no_data_dir: Option<&'static str>,
 }
 
 pub(super) fn members(set: &mut Resolved, files: &MemberFiles<'_>) -> Result<Members, ConfigError> {
@@ -227,15 +230,12 @@ fn check(
         }
     }
     let Some(id) = files.server_id else {
-        return Err(ConfigError::invalid(format!(
-            "{source}: myid file is missing: write the N of this server's line server.N into the file \
-             myid of dataDir (zkServer-initialize.sh --myid=N does it)."
-        )));
+        return Err(no_myid(set, files));
     };
     if quorum.server(id).is_none() {
-        return Err(not_listed(set, quorum, files.dynamic, id));
+        return Err(not_listed(set, quorum, files, id));
     }
-    no_address_twice(quorum)?;
+    warn_of_addresses_twice(set, quorum);
     let observers = set.int("observerMasterPort");
     if observers > i32::from(u16::MAX) {
         return Err(ConfigError::invalid(format!(
@@ -260,21 +260,40 @@ fn check(
     Ok(())
 }
 
+/// The line of `dataDir` is named too: a wrong folder is as likely as a forgotten file.
+fn no_myid(set: &Resolved, files: &MemberFiles<'_>) -> ConfigError {
+    let myid = files.data_dir.join("myid");
+    let why = match files.no_data_dir {
+        Some(what) => format!(
+            "the folder {} {what}: correct dataDir, or",
+            files.data_dir.display()
+        ),
+        None => format!("there is no {}:", myid.display()),
+    };
+    ConfigError::invalid(format!(
+        "{}: myid file is missing: {why} write the N of this server's line server.N into the file {} \
+         (zkServer-initialize.sh --myid=N does it).",
+        at(set, "dataDir"),
+        myid.display()
+    ))
+}
+
 /// Java: "My id N not in the peer list". Of a dynamic file the operator may never have heard: an ensemble
 /// writes it that has taken this server out, or one that a server has come to and is no member of yet.
 fn not_listed(
     set: &Resolved,
     quorum: &QuorumConfig,
-    dynamic: Option<&Properties>,
+    files: &MemberFiles<'_>,
     id: i64,
 ) -> ConfigError {
     let known: Vec<String> = quorum.servers.iter().map(|s| s.id.to_string()).collect();
     let known = known.join(", ");
     let file = set.file().source();
-    let (place, what_to_do) = match dynamic {
+    let myid = files.data_dir.join("myid");
+    let (place, what_to_do) = match files.dynamic {
         None => (
             file.to_string(),
-            format!("change myid or add a line server.{id}=host:2888:3888"),
+            format!("change the number in that file or add a line server.{id}=host:2888:3888"),
         ),
         Some(dynamic) => (
             format!("{} ({})", dynamic.source(), at(set, "dynamicConfigFile")),
@@ -286,38 +305,26 @@ fn not_listed(
         ),
     };
     ConfigError::unexpected(format!(
-        "{place}: My id {id} not in the peer list: myid says {id}, and the servers are {known}: {what_to_do}."
+        "{place}: My id {id} not in the peer list: {} says {id}, and the servers are {known}: {what_to_do}.",
+        myid.display()
     ))
 }
 
-/// Two servers cannot listen at one address. Java starts all the same: one of the two never gets its port.
-/// A wildcard means another machine in each line; names are compared as they stand.
-fn no_address_twice(quorum: &QuorumConfig) -> Result<(), ConfigError> {
-    let mut known: Vec<(&str, u16, &QuorumServer)> = Vec::new();
-    for server in &quorum.servers {
-        for (host, data, election) in &server.addresses {
-            if host == "0.0.0.0" || host == "::" {
-                continue;
-            }
-            for port in [*data, *election] {
-                let same = |(at, taken, _): &&(&str, u16, &QuorumServer)| {
-                    *taken == port && at.eq_ignore_ascii_case(host)
-                };
-                match known.iter().find(same) {
-                    Some((.., other)) if other.id != server.id => {
-                        return Err(ConfigError::invalid(format!(
-                            "{}: server.{} and server.{} ({}) both have {host}:{port}: two servers cannot \
-                             listen at one address, correct one of the lines on all servers.",
-                            server.place, server.id, other.id, other.place
-                        )));
-                    }
-                    Some(_) => {}
-                    None => known.push((host, port, server)),
-                }
-            }
-        }
+/// Java starts all the same, and a leader of Java's may have committed it: one of the two never gets its
+/// port, the others serve.
+fn warn_of_addresses_twice(set: &mut Resolved, quorum: &QuorumConfig) {
+    for twice in addresses_twice(quorum) {
+        set.warn(format!(
+            "{}: server.{} and server.{} ({}) both have {}:{}: two servers cannot listen at one address, \
+             correct one of the lines on all servers.",
+            twice.server.place,
+            twice.server.id,
+            twice.other.id,
+            twice.other.place,
+            twice.host,
+            twice.port
+        ));
     }
-    Ok(())
 }
 
 /// Keys that an ensemble would have to obey, the values that ask for nothing, and the refusal.

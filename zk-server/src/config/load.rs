@@ -34,12 +34,17 @@ pub fn load(path: &Path, flags: JvmFlags) -> Result<(Config, String), ConfigErro
         Some(dir) => myid(&Path::new(dir).join("myid"))?,
         None => None,
     };
+    let no_data_dir = match trimmed(&cfg, "dataDir") {
+        Some(dir) if myid.is_none() => no_folder(Path::new(dir)),
+        _ => None,
+    };
     let sources = Sources {
         cfg,
         flags,
         dynamic,
         next,
         myid,
+        no_data_dir,
     };
     Ok((
         Config::new(sources)?,
@@ -100,5 +105,13 @@ fn myid(path: &Path) -> Result<Option<String>, ConfigError> {
             ),
         }),
         Err(_) => Ok(None),
+    }
+}
+
+fn no_folder(path: &Path) -> Option<&'static str> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Some("is no folder"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("does not exist"),
+        Ok(_) | Err(_) => None,
     }
 }

@@ -22,6 +22,6 @@ pub use error::{ConfigError, ConfigErrorKind};
 pub use flags::JvmFlags;
 pub use key::{Key, Kind, Status, Where};
 pub use load::{load, load_arguments};
-pub use quorum::{QuorumConfig, QuorumServer, Role};
+pub use quorum::{QuorumConfig, QuorumServer, Role, addresses_twice};
 pub use resolve::{Resolved, Value};
 pub use settings::{Admin, ClientPort, Config, Core, Files, FourLetter, Limits, Metrics, Sources};

@@ -250,9 +250,15 @@ impl Resolved {
                 "{place}: {name} names no server of an ensemble: write {}, with a dot.",
                 name.replacen("server", "server.", 1)
             )),
-            None => self.notes.push(format!(
-                "{place}: {name} is not a key of ZooKeeper; it is kept as the property zookeeper.{name}."
-            )),
+            None => match nearest_key(bare) {
+                Some(key) => self.warnings.push(format!(
+                    "{place}: {name} is not a key of ZooKeeper and has no effect: did you mean {key}?"
+                )),
+                None => self.notes.push(format!(
+                    "{place}: {name} is not a key of ZooKeeper; it is kept as the property \
+                     zookeeper.{name}."
+                )),
+            },
         }
     }
 }
@@ -340,6 +346,37 @@ fn strict_bool(text: &str) -> Option<bool> {
     } else {
         None
     }
+}
+
+/// The key that is the name but for two letters, or but for one where the name is short.
+fn nearest_key(name: &str) -> Option<&'static str> {
+    let most = if name.len() < 8 { 1 } else { 2 };
+    // nobody's key is as long, and a name of any length may stand here
+    if name.len() > 100 {
+        return None;
+    }
+    keys::all()
+        .filter(|key| !key.name.ends_with('*') && key.name.len().abs_diff(name.len()) <= most)
+        .map(|key| (distance(name, key.name), key.name))
+        .filter(|(letters, _)| *letters <= most)
+        .min()
+        .map(|(_, key)| key)
+}
+
+/// Letters to insert, to take out or to change (Levenshtein), whatever their case.
+fn distance(one: &str, other: &str) -> usize {
+    let other = other.as_bytes();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let change = diagonal + usize::from(!a.eq_ignore_ascii_case(b));
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// `server1` for `server`

@@ -27,6 +27,8 @@ pub struct Sources {
     pub next: Option<Properties>,
     /// the first line of `dataDir/myid`
     pub myid: Option<String>,
+    /// what `dataDir` is instead of a folder, where it has no `myid`
+    pub no_data_dir: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +190,8 @@ impl Config {
             dynamic: sources.dynamic.as_ref(),
             next: sources.next.as_ref(),
             server_id,
+            data_dir: &data_dir,
+            no_data_dir: sources.no_data_dir,
         };
         let members = members(&mut set, &member_files)?;
         let client = dynamic_client(client, &members.quorum, server_id)?;
@@ -229,8 +233,16 @@ pub(super) fn at(set: &Resolved, key: &str) -> String {
 fn data_dir(set: &Resolved) -> Result<PathBuf, ConfigError> {
     match set.text("dataDir") {
         dir if dir.is_empty() => Err(ConfigError::invalid(format!(
-            "{}: dataDir is not set: add a line dataDir=/path/to/a/folder.",
-            set.file().source()
+            "{}: dataDir is not set: {}.",
+            set.file().source(),
+            match set
+                .warnings()
+                .iter()
+                .find(|line| line.ends_with(" dataDir.") || line.ends_with(" dataDir?"))
+            {
+                Some(misspelt) => misspelt.trim_end_matches(['.', '?']),
+                None => "add a line dataDir=/path/to/a/folder",
+            }
         ))),
         dir => Ok(PathBuf::from(dir)),
     }

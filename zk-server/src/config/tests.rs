@@ -31,6 +31,7 @@ fn config_with(
         dynamic: dynamic.map(|text| file("zoo.cfg.dynamic.1f", text)),
         next: None,
         myid: myid.map(str::to_owned),
+        no_data_dir: None,
     })
     .map_err(|error| error.message)
 }
@@ -390,9 +391,12 @@ fn members_make_an_ensemble() {
         "{error}"
     );
     let error = of(&format!("{two}{limits}"), "").unwrap_err();
-    assert!(error.contains("myid file is missing"), "{error}");
+    let part =
+        "zoo.cfg, line 1: dataDir=/data: myid file is missing: there is no /data/myid: write";
+    assert!(error.starts_with(part), "{error}");
     let error = of(&format!("{two}{limits}"), "3").unwrap_err();
-    assert!(error.contains("My id 3 not in the peer list"), "{error}");
+    let part = "My id 3 not in the peer list: /data/myid says 3, and the servers are 1, 2";
+    assert!(error.contains(part), "{error}");
     for myid in ["\r", " ", "one", "1 2"] {
         let error = of(&format!("{two}{limits}"), myid).unwrap_err();
         let what = match myid.trim() {
@@ -414,11 +418,20 @@ fn members_make_an_ensemble() {
         ),
         ("server.3=0.0.0.0:1:2\nserver.4=0.0.0.0:1:2", ""),
     ] {
-        match of(&format!("{two}{limits}{line}"), "1") {
-            Ok(_) => assert_eq!(part, ""),
-            Err(error) => assert!(!part.is_empty() && error.contains(part), "{error}"),
-        }
+        let warnings = of(&format!("{two}{limits}{line}"), "1").unwrap().warnings;
+        let twice = warnings.iter().find(|line| line.contains("both have"));
+        assert_eq!(twice.is_some(), !part.is_empty(), "{warnings:?}");
+        assert!(twice.is_none_or(|line| line.contains(part)), "{twice:?}");
     }
+    // A leader of Java's commits it.
+    let cfg = format!("dataDir=/data\n{limits}dynamicConfigFile=zoo.cfg.dynamic\n");
+    let lines = "server.1=a:1:2;2181\nserver.2=a:1:2;2182\n";
+    let config = config_of(&cfg, "", Some(lines)).unwrap();
+    assert!(
+        config.warnings[1].contains("line 2: server.2 and server.1 (zoo.cfg.dynamic.1f, line 1)"),
+        "{:?}",
+        config.warnings
+    );
     let config = of(&format!("{two}{limits}"), "2").unwrap();
     assert!(config.members.distributed);
     assert!(config.warnings[0].contains("You need at least 3 servers"));
@@ -517,4 +530,23 @@ fn a_server_line_without_its_dot_is_warned_about() {
         text.contains("zoo.cfg, line 3") && text.contains("write server.1, with a dot")
     });
     assert!(warned, "{:?}", config.warnings);
+}
+
+#[test]
+fn a_key_that_is_nearly_one_is_told() {
+    for (line, key) in [
+        ("maxClientCnxn=9", "maxClientCnxns"),
+        ("autopurge.purgeIntervall=1", "autopurge.purgeInterval"),
+        ("tickTme=1", "tickTime"),
+    ] {
+        let warnings = with(line).unwrap().warnings;
+        let part = format!("has no effect: did you mean {key}?");
+        assert!(warnings[0].starts_with("zoo.cfg, line 3: "), "{warnings:?}");
+        assert!(warnings[0].contains(&part), "{warnings:?}");
+    }
+    for line in ["my.own.property=1", "ssl=1", "abc=1"] {
+        assert_eq!(with(line).unwrap().warnings, Vec::<String>::new());
+    }
+    let error = config_of("datadir=/data", "", None).unwrap_err();
+    assert!(error.contains("line 1: datadir is not a key"), "{error}");
 }

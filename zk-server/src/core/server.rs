@@ -35,6 +35,9 @@ pub enum Event {
         session: i64,
     },
     Quota(QuotaExceeded),
+    ReconfigRefused {
+        why: String,
+    },
     /// The server did nothing for so long; deadlines of sessions moved by as much.
     Stalled {
         ms: u64,

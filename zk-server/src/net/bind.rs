@@ -38,8 +38,7 @@ pub(super) fn explained(
 ) -> String {
     let what = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let holder = driver::port_holder::of_port(port);
-            let holder = holder.map_or_else(String::new, |who| format!(" ({who})"));
+            let holder = driver::port_holder::told(port);
             format!(
                 "the port is taken{holder}: stop what listens there, or change the line {line} on all \
                  servers"

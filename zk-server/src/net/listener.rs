@@ -27,15 +27,16 @@ pub fn bind(port: &ClientPort) -> Result<TcpListener, String> {
     let failed = |address: &str, error: &io::Error| {
         let what = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "the port is taken: stop what listens there or change clientPort"
+                let who = driver::port_holder::told(port.port);
+                format!("the port is taken{who}: stop what listens there or change clientPort")
             }
             io::ErrorKind::PermissionDenied => {
-                "this user may not listen there: take a port over 1023"
+                "this user may not listen there: take a port over 1023".to_owned()
             }
             io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address: change clientPortAddress"
+                "this machine has no such address: change clientPortAddress".to_owned()
             }
-            _ => "change clientPort or clientPortAddress",
+            _ => "change clientPort or clientPortAddress".to_owned(),
         };
         format!("{}: cannot bind {address}: {error}: {what}.", port.place)
     };

@@ -150,6 +150,7 @@ fn prepare(db: &Database, java: &[u8]) -> Option<Vec<u8>> {
         allowed: super::prep::Allowed::ALL,
         views: None,
         next_view: None,
+        reconfig_refused: None,
         tree: db.tree(),
         overlay: &mut Overlay::default(),
         settings: &settings,

@@ -65,6 +65,8 @@ pub(crate) struct Prep<'a> {
     pub(crate) views: Option<&'a Views>,
     /// the configuration that this write proposes
     pub(crate) next_view: Option<View>,
+    /// why a reconfiguration is refused
+    pub(crate) reconfig_refused: Option<String>,
 }
 
 pub(crate) type Checked<T = ()> = Result<T, ErrorCode>;

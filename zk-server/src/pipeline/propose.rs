@@ -104,10 +104,15 @@ impl Server {
             quota_events: &mut self.quota_events,
             views: self.views.as_deref(),
             next_view: None,
+            reconfig_refused: None,
         };
         let record = self.records.make(|out| prep.record(xid, write, out));
-        if let Some(view) = prep.next_view {
+        let (next_view, refused) = (prep.next_view, prep.reconfig_refused);
+        if let Some(view) = next_view {
             self.propose_view(zxid, view, out);
+        }
+        if let Some(why) = refused {
+            self.event(crate::core::Event::ReconfigRefused { why });
         }
         self.stats.proposed += 1;
         let op = write.op();

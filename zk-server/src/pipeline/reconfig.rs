@@ -11,7 +11,7 @@ use proto::zk::acl::perms;
 use proto::zk::request::ReconfigRequest;
 use proto::zk::stat::StatPersisted;
 
-use crate::config::{QuorumConfig, QuorumServer};
+use crate::config::{QuorumConfig, QuorumServer, addresses_twice};
 use crate::core::settings::Settings;
 use crate::quorum::View;
 
@@ -31,12 +31,14 @@ pub(crate) struct Views {
 }
 
 impl Views {
-    /// The configuration that the request leads to, should it be committed as `zxid`.
+    /// The configuration that the request leads to, should it be committed as `zxid`. `why` is for the
+    /// operator, where the code alone does not tell.
     fn next(
         &self,
         request: &ReconfigRequest<'_>,
         settings: &Settings,
         zxid: i64,
+        why: &mut Option<String>,
     ) -> Checked<QuorumConfig> {
         if self.seen.version() != self.active.version() {
             return Err(ErrorCode::ReconfigInProgress);
@@ -47,8 +49,12 @@ impl Views {
         }
         let mut next = match request.new_members {
             Some(members) => whole(members, settings)?,
-            None => self.changed(request, settings.multi_address)?,
+            None => self.changed(request, settings.multi_address, why)?,
         };
+        if let Some(twice) = address_twice(&next, self.seen.config()) {
+            *why = Some(twice);
+            return Err(ErrorCode::BadArguments);
+        }
         next.version = zxid;
         let least = if settings.standalone_enabled { 2 } else { 1 };
         if next.voters() < least {
@@ -64,7 +70,12 @@ impl Views {
     }
 
     /// The last configuration without those who leave and with those who join.
-    fn changed(&self, request: &ReconfigRequest<'_>, multi_address: bool) -> Checked<QuorumConfig> {
+    fn changed(
+        &self,
+        request: &ReconfigRequest<'_>,
+        multi_address: bool,
+        why: &mut Option<String>,
+    ) -> Checked<QuorumConfig> {
         let mut next = self.seen.config().clone();
         if next.hierarchical {
             return Err(ErrorCode::BadArguments);
@@ -93,11 +104,12 @@ impl Views {
                 return Err(ErrorCode::BadArguments);
             }
             next.servers.retain(|other| other.id != id);
-            if next
-                .servers
-                .iter()
-                .any(|other| share_an_address(&server, other))
-            {
+            let mut others = next.servers.iter();
+            if let Some(other) = others.find(|other| share_an_address(&server, other)) {
+                *why = Some(format!(
+                    "server.{id} would have an address of server.{}: correct the line server.{id}",
+                    other.id
+                ));
                 return Err(ErrorCode::BadArguments);
             }
             next.servers.push(server);
@@ -129,8 +141,21 @@ fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
     entries.filter(|entry| !entry.is_empty())
 }
 
-/// Two servers cannot listen at one address. Names are compared as they stand; loopback and wildcard
-/// addresses mean another machine each.
+/// Beyond what Java checks: loopback addresses, and lists of all members. Both of such servers are on one
+/// machine, and one of the two would never get its port. What the last configuration has so already may
+/// stay: servers are taken out one after the other.
+fn address_twice(next: &QuorumConfig, last: &QuorumConfig) -> Option<String> {
+    let known = |server: &QuorumServer| last.server(server.id).is_some_and(|old| old == server);
+    let mut all = addresses_twice(next).into_iter();
+    let twice = all.find(|twice| !known(twice.server) || !known(twice.other))?;
+    Some(format!(
+        "server.{} and server.{} would both have {}:{}: two servers cannot listen at one address",
+        twice.other.id, twice.server.id, twice.host, twice.port
+    ))
+}
+
+/// Java's check of servers that join. Names are compared as they stand; loopback and wildcard addresses
+/// mean another machine each.
 fn share_an_address(one: &QuorumServer, other: &QuorumServer) -> bool {
     let theirs: Vec<_> = sockets(other).collect();
     sockets(one).any(|(host, port)| {
@@ -167,7 +192,8 @@ impl Prep<'_> {
         self.allowed.any?;
         // A server alone has none.
         let views = self.views.ok_or(ErrorCode::Unimplemented)?;
-        let next = views.next(request, self.settings, self.at.zxid)?;
+        let why = &mut self.reconfig_refused;
+        let next = views.next(request, self.settings, self.at.zxid, why)?;
         let mut node = self.find(CONFIG)?;
         self.allow(&node, perms::WRITE)?;
         let text = next.to_string();
@@ -186,5 +212,67 @@ impl Prep<'_> {
         self.put(CONFIG, node);
         self.next_view = Some(View::new(next));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_servers_get_no_address_in_common() {
+        let line = |id: i64, port: u16| {
+            let (election, client) = (port + 1, port + 2);
+            format!("server.{id}=127.0.0.1:{port}:{election}:participant;127.0.0.1:{client}")
+        };
+        let views = |lines: &[String]| {
+            let text = lines.join("\n");
+            let config = QuorumConfig::from_text("test", text.as_bytes(), false).unwrap();
+            let view = View::new(config);
+            Views {
+                active: view.clone(),
+                seen: view,
+                synced: (1..=4).collect(),
+            }
+        };
+        let settings = Settings::default();
+        let next = |views: &Views, join: Option<&str>, leave: Option<&str>, all: Option<&str>| {
+            let request = ReconfigRequest {
+                joining_servers: join,
+                leaving_servers: leave,
+                new_members: all,
+                cur_config_id: -1,
+            };
+            let mut why = None;
+            let next = views.next(&request, &settings, 9, &mut why);
+            (next.map(|config| config.servers.len()), why)
+        };
+        let good = views(&[line(1, 10), line(2, 20), line(3, 30)]);
+        assert_eq!(next(&good, Some(&line(4, 40)), None, None), (Ok(4), None));
+        let told = "server.2 and server.4 would both have 127.0.0.1:20: two servers cannot listen at one \
+                    address";
+        let refused = (Err(ErrorCode::BadArguments), Some(told.to_owned()));
+        assert_eq!(next(&good, Some(&line(4, 20)), None, None), refused);
+        let all = [line(1, 10), line(2, 20), line(4, 20)].join(",");
+        assert_eq!(next(&good, None, None, Some(&all)), refused);
+        // Two that change places.
+        let changed = [line(1, 20), line(2, 10)].join(",");
+        assert_eq!(next(&good, Some(&changed), None, None), (Ok(3), None));
+        let other = line(4, 50).replace("127.0.0.1", "a");
+        let there = views(&[line(1, 10), line(2, 20), other.clone()]);
+        let (answer, why) = next(
+            &there,
+            Some(&other.replace("server.4", "server.5")),
+            None,
+            None,
+        );
+        assert_eq!(answer, Err(ErrorCode::BadArguments));
+        assert!(
+            why.unwrap()
+                .starts_with("server.5 would have an address of server.4")
+        );
+        // What Java has committed can be mended step by step.
+        let bad = views(&[line(1, 10), line(2, 20), line(3, 20), line(4, 20)]);
+        assert_eq!(next(&bad, None, Some("4"), None), (Ok(3), None));
     }
 }

@@ -229,6 +229,7 @@ fn report_server(event: &Event) {
             tracing::info!("Expiring session 0x{session:x}, timeout exceeded");
         }
         Event::Quota(quota) => tracing::warn!("Quota exceeded: {quota:?}"),
+        Event::ReconfigRefused { why } => tracing::warn!("Reconfig is refused: {why}"),
         Event::Stalled { ms } => tracing::warn!(
             "This server stood still for {ms} ms (a slow disk, a paused machine or a clock that \
              jumped); sessions were given the time back"

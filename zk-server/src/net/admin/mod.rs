@@ -65,7 +65,9 @@ async fn answer(mut request: Request, net: &Net) -> Response {
         None => return Response::not_found(),
     };
     if request.method != Method::GET && request.method != Method::POST {
-        return Response::new(405, "text/plain", "use GET\n");
+        let posted = commands::find(&name).is_some_and(|c| matches!(c.run, Run::Restore));
+        let use_what = if posted { "use POST\n" } else { "use GET\n" };
+        return Response::new(405, "text/plain", use_what);
     }
     if name.is_empty() {
         return Response::new(200, "text/html;charset=utf-8", links(base));

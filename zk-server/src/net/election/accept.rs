@@ -245,6 +245,18 @@ async fn try_bind(net: &ElectionNet, own: &[Address]) -> Result<Vec<TcpListener>
     Ok(listeners)
 }
 
+/// A name may stay, and mean something else; a number means the same everywhere.
+fn what_to_do_about_loopback(host: &str, me: i64) -> String {
+    if host.parse::<IpAddr>().is_ok() {
+        return format!(
+            "Write the address at which the others reach this machine into the line server.{me}, on all servers"
+        );
+    }
+    format!(
+        "Give {host} this machine's own address in /etc/hosts, or set quorumListenOnAllIPs=true"
+    )
+}
+
 /// Debian's installer writes `127.0.1.1 NAME` into /etc/hosts: such a server reaches the others, and none reaches it.
 fn warn_of_loopback(net: &ElectionNet, own: &Address, at: IpAddr) {
     let local = |host: &str| {
@@ -258,9 +270,9 @@ fn warn_of_loopback(net: &ElectionNet, own: &Address, at: IpAddr) {
             server.id != me && server.addresses.iter().any(|(host, ..)| !local(host))
         });
     if at.is_loopback() && others_are_elsewhere {
+        let what_to_do = what_to_do_about_loopback(&own.host, me);
         tracing::warn!(
-            "Other machines cannot reach this server: {own} of its line server.{me} is {at} here. Give {} this machine's own address in /etc/hosts, or set quorumListenOnAllIPs=true",
-            own.host
+            "Other machines cannot reach this server: {own} of its line server.{me} is {at} here. {what_to_do}"
         );
     }
 }

@@ -2,6 +2,7 @@
 //! while leading, or while a master of observers: a learner that knocks too early is refused by the
 //! system, and tries again as Java's learners do.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -74,12 +75,13 @@ async fn bind(net: &QuorumNet, port: Port) -> Vec<TcpListener> {
     let mut given_up = false;
     let mut pause = Duration::from_millis(2);
     loop {
-        let why = match try_bind(net, port).await {
+        let unbound = match try_bind(net, port).await {
             Ok(listeners) => return listeners,
-            Err(why) => why,
+            Err(unbound) => unbound,
         };
-        if began.elapsed() > LONG {
-            tell(net, port, &why);
+        let quiet = if unbound.passing { PATIENCE } else { LONG };
+        if began.elapsed() > quiet {
+            tell(net, port, &unbound.why);
         }
         if port == Port::Quorum && !given_up && began.elapsed() > PATIENCE {
             given_up = true;
@@ -111,9 +113,19 @@ fn tell(net: &QuorumNet, port: Port, why: &str) {
     }
 }
 
-pub(super) async fn try_bind(net: &QuorumNet, which: Port) -> Result<Vec<TcpListener>, String> {
+/// Why a port could not be bound.
+pub(super) struct Unbound {
+    pub(super) why: String,
+    /// Nobody listens there: a connection that comes from the port holds it, and most of them end soon.
+    passing: bool,
+}
+
+pub(super) async fn try_bind(net: &QuorumNet, which: Port) -> Result<Vec<TcpListener>, Unbound> {
     let Some(server) = net.server(net.settings.me) else {
-        return Err("this server is not in the configuration".to_owned());
+        return Err(Unbound {
+            why: "this server is not in the configuration".to_owned(),
+            passing: false,
+        });
     };
     let mut listeners = Vec::new();
     for (host, port) in net.addresses(&server, which) {
@@ -127,7 +139,11 @@ pub(super) async fn try_bind(net: &QuorumNet, which: Port) -> Result<Vec<TcpList
                 Port::Quorum => ("quorum", format!("server.{} ({})", server.id, server.place)),
                 Port::Observers => ("observer", "observerMasterPort".to_owned()),
             };
-            bind::explained(what, &host, port, &line, &error)
+            Unbound {
+                why: bind::explained(what, &host, port, &line, &error),
+                passing: error.kind() == ErrorKind::AddrInUse
+                    && !driver::port_holder::is_listened(port),
+            }
         })?);
     }
     Ok(listeners)

@@ -204,7 +204,8 @@ impl QuorumNet {
 
     /// Why this server could not lead, if its quorum port is not to be had.
     pub async fn cannot_listen(&self) -> Option<String> {
-        listen::try_bind(self, Port::Quorum).await.err()
+        let bound = listen::try_bind(self, Port::Quorum).await;
+        bound.err().map(|unbound| unbound.why)
     }
 
     fn next_accepted(&self) -> LinkId {

@@ -54,6 +54,9 @@ fn warn_of(config: &KafkaConfig) {
         warn!("{warning}");
     }
     let variable = |name: &'static str| Some((name, std::env::var(name).ok()?));
+    if let Some(warning) = config.chroot_warning() {
+        warn!("{warning}");
+    }
     for note in jvm::notes(jvm::VARIABLES.into_iter().filter_map(variable)) {
         warn!("{note}");
     }
@@ -197,12 +200,13 @@ async fn prepare(config: KafkaConfig) -> Result<Prepared, StartError> {
     let client_config = client_config(&config);
     let (client, events) = join_cluster(&config, &client_config, &first_dir).await?;
     let (cluster_id, id) = identify(&config, &client, &mut log_dirs).await?;
+    let info = broker_info(&config, &net)?;
+    check_end_points(&config, &client, (id, &info)).await?;
     let dynamic = configs::load_broker(&client, id).await.map_err(failed)?;
     let config = configs::with_dynamic(&config, dynamic).unwrap_or(config);
     let overrides = configs::load_topics(&client).await.map_err(failed)?;
     let logs = open_logs(log_dirs, &config, &overrides).await?;
     let (failures, shards) = (logs.failures(), logs.runtimes());
-    let info = broker_info(&config, &net)?;
     let (sender, commands) = mpsc::channel(16);
     let broker = Arc::new(Broker::new(
         id,
@@ -279,13 +283,20 @@ async fn join_cluster(
     let limit = Duration::from_millis(
         u64::try_from(config.zookeeper_connect_timeout_ms()).unwrap_or(18_000),
     );
+    let unreachable = |why: String| {
+        let place = config.settings.place("zookeeper.connect");
+        StartError(format!(
+            "{place}: {why}: start ZooKeeper, or name the servers that run; a start waits \
+             zookeeper.connection.timeout.ms for them"
+        ))
+    };
     info!("Connecting to zookeeper on {}", config.zookeeper_connect);
     if let Some((servers, chroot)) = config.zookeeper_connect.split_once('/') {
         let rooted = ClientConfig {
             connect: servers.to_owned(),
             ..client_config.clone()
         };
-        let (client, _events) = keeper::connect(&rooted, limit).await.map_err(StartError)?;
+        let (client, _events) = keeper::connect(&rooted, limit).await.map_err(unreachable)?;
         access::create_all(&client, &format!("/{chroot}"), None)
             .await
             .map_err(failed)?;
@@ -294,7 +305,7 @@ async fn join_cluster(
     keeper::close_old(client_config, first_dir, limit).await;
     keeper::connect(client_config, limit)
         .await
-        .map_err(StartError)
+        .map_err(unreachable)
 }
 
 /// Cluster and broker id, checked against what the log directories remember.
@@ -431,6 +442,60 @@ fn broker_info(config: &KafkaConfig, net: &Net) -> Result<BrokerInfo, StartError
     })
 }
 
+/// The key that says what clients are told to connect to, and its line.
+fn advertised_key(config: &KafkaConfig) -> (&'static str, String) {
+    let key = if config.settings.is_set("advertised.listeners") {
+        "advertised.listeners"
+    } else {
+        "listeners"
+    };
+    (key, config.settings.place(key))
+}
+
+/// No other broker may have an address of this one: clients would reach the wrong process
+/// (KafkaServer.createBrokerInfo).
+async fn check_end_points(
+    config: &KafkaConfig,
+    client: &ZkClient,
+    own: (i32, &BrokerInfo),
+) -> Result<(), StartError> {
+    let (id, info) = own;
+    let live = access::children(client, paths::BROKER_IDS, false).await;
+    let others = live.map_err(failed)?.into_iter();
+    for other in others
+        .filter_map(|name| name.parse().ok())
+        .filter(|other| *other != id)
+    {
+        let node = access::get(client, &paths::broker_id(other), false).await;
+        let Some((data, _)) = node.map_err(failed)? else {
+            continue;
+        };
+        // what cannot be read is the controller's to complain about
+        let Ok(theirs) = BrokerInfo::decode(&data) else {
+            continue;
+        };
+        let common = common_end_points(info, &theirs);
+        if !common.is_empty() {
+            let (key, place) = advertised_key(config);
+            return Err(StartError(format!(
+                "{place}: {key}: requirement failed: Configured end points {common} in advertised \
+                 listeners are already registered by broker {other}: give each broker an address \
+                 of its own; if broker {other} is gone, its registration goes with its ZooKeeper \
+                 session"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn common_end_points(own: &BrokerInfo, theirs: &BrokerInfo) -> String {
+    let address = |point: &EndPoint| format!("{}:{}", point.host, point.port);
+    let theirs: Vec<_> = theirs.end_points.iter().map(address).collect();
+    let own = own.end_points.iter().map(address);
+    let common: Vec<_> = own.filter(|point| theirs.contains(point)).collect();
+    common.join(",")
+}
+
 /// The name that brokers are told, this one included, must have an address; a name for clients
 /// elsewhere may be known only there.
 async fn check_advertised(config: &KafkaConfig) -> Result<(), StartError> {
@@ -441,12 +506,7 @@ async fn check_advertised(config: &KafkaConfig) -> Result<(), StartError> {
         let Err(error) = tokio::net::lookup_host((point.host.as_str(), point.port)).await else {
             continue;
         };
-        let key = if config.settings.is_set("advertised.listeners") {
-            "advertised.listeners"
-        } else {
-            "listeners"
-        };
-        let place = config.settings.place(key);
+        let (key, place) = advertised_key(config);
         if point.name == config.inter_broker_listener {
             return Err(StartError(format!(
                 "{place}: {key}={point}: {} has no address ({error}), so neither brokers nor clients \

@@ -14,8 +14,11 @@ use integration_tests::peers::broker_count;
 use integration_tests::proc::{LIMIT, Port, Process, binary, run, wait_until};
 use integration_tests::zk::{ZkConfig, ZkServer};
 use nix::sys::signal::Signal;
+use proto::kafka::messages::create_topics::{
+    CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
+};
 use proto::kafka::messages::find_coordinator::FindCoordinatorRequest;
-use proto::kafka::{ErrorCode, frame};
+use proto::kafka::{ErrorCode, Request, frame};
 
 /// Writes `server.properties`: `broker.id` in line 1, `zookeeper.connect` in line 2, `log.dirs` in
 /// line 3, then `lines`.
@@ -87,8 +90,11 @@ fn refusal(command: Command) -> String {
         done.stdout,
         done.stderr
     );
-    assert_eq!(done.stderr.trim_end().lines().count(), 1, "{}", done.stderr);
-    done.stderr
+    // what is wrong with the logging itself cannot be logged
+    let logged = done.stdout.lines().filter(|line| line.contains("] ERROR "));
+    let said: Vec<&str> = logged.chain(done.stderr.lines()).collect();
+    assert_eq!(said.len(), 1, "{}{}", done.stdout, done.stderr);
+    said[0].to_owned()
 }
 
 #[test]
@@ -130,7 +136,11 @@ fn configurations_that_cannot_serve_name_file_line_and_remedy() {
         ),
         (
             &[local, "zookeeper.connection.timeout.ms=300"],
-            &["no ZooKeeper server answers at zookeeper.connect=127.0.0.1:1"],
+            &[
+                "line 2: no ZooKeeper server answers at zookeeper.connect=127.0.0.1:1",
+                "(127.0.0.1:1: Connection refused",
+                "start ZooKeeper",
+            ],
         ),
     ];
     for (at, (lines, parts)) in cases.iter().enumerate() {
@@ -205,6 +215,20 @@ fn what_another_broker_has_is_refused() {
     let said = refusal(command(&second, &zk, &[local, &dirs, "broker.id=1"]));
     let by = format!("(process {})", first.process.pid());
     assert!(said.contains(&by) && said.contains("line 5: "), "{said}");
+
+    let address = format!("127.0.0.1:{}", first.port.number());
+    let advertised = format!("advertised.listeners=PLAINTEXT://{address}");
+    let other = command(
+        &dir.path().join("9"),
+        &zk,
+        &[local, &advertised, "broker.id=9"],
+    );
+    let said = refusal(other);
+    let java = format!(
+        "line 5: advertised.listeners: requirement failed: Configured end points {address} in \
+         advertised listeners are already registered by broker 0"
+    );
+    assert!(said.contains(&java), "{said}");
 
     let impatient = "zookeeper.session.timeout.ms=4000";
     let said = refusal(command(&second, &zk, &[local, impatient]));
@@ -327,7 +351,13 @@ fn find_coordinator(addr: SocketAddr) -> ErrorCode {
         key: "group".into(),
         ..FindCoordinatorRequest::default()
     };
-    let bytes = frame::request(3, 1, None, &request).unwrap().into_bytes();
+    call(addr, 3, &request).error_code
+}
+
+fn call<R: Request>(addr: SocketAddr, version: i16, request: &R) -> R::Response {
+    let bytes = frame::request(version, 1, None, request)
+        .unwrap()
+        .into_bytes();
     let mut socket = TcpStream::connect(addr).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     socket.write_all(&bytes.unwrap()).unwrap();
@@ -335,8 +365,8 @@ fn find_coordinator(addr: SocketAddr) -> ErrorCode {
     socket.read_exact(&mut size).unwrap();
     let mut answer = vec![0; u32::from_be_bytes(size) as usize];
     socket.read_exact(&mut answer).unwrap();
-    let (_, body) = frame::read_response::<FindCoordinatorRequest>(&answer.into(), 3).unwrap();
-    body.error_code
+    let (_, body) = frame::read_response::<R>(&answer.into(), version).unwrap();
+    body
 }
 
 #[test]
@@ -545,8 +575,58 @@ fn a_session_that_expired_is_followed_by_a_new_one() {
     );
     assert!((expired - 1.0).abs() < 0.5);
     let log = server_log(dir.path());
-    assert!(log.contains("has ended; registering anew"), "{log}");
+    assert!(
+        log.contains("WARN ZooKeeper session 0x") && log.contains("has expired ("),
+        "{log}"
+    );
+    assert!(
+        log.contains("INFO ZooKeeper is back: registered anew"),
+        "{log}"
+    );
     assert!(log.contains("[Controller id=0] elected, epoch 2"), "{log}");
+}
+
+#[test]
+fn an_outage_of_zookeeper_is_told_once_and_requests_are_answered_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = ZkConfig::new(&dir.path().join("zk"));
+    let zookeeper = config.start_ours();
+    let broker = Broker::start(dir.path(), &zookeeper, &[]);
+    wait_until("the controller", || {
+        server_log(dir.path()).contains("[Controller id=0] elected")
+    });
+    drop(zookeeper);
+    let lost = format!(
+        "WARN the connection to ZooKeeper server {} is lost",
+        config.addr()
+    );
+    wait_until("the loss to be told", || {
+        server_log(dir.path()).contains(&lost)
+    });
+
+    let request = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: "topic".into(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        }],
+        timeout_ms: 3000,
+        ..CreateTopicsRequest::default()
+    };
+    let answer: CreateTopicsResponse = call(broker.addr(), 5, &request);
+    assert_eq!(answer.topics[0].error_code, ErrorCode::REQUEST_TIMED_OUT);
+    let why = answer.topics[0]
+        .error_message
+        .as_deref()
+        .unwrap_or_default();
+    assert!(why.contains("ZooKeeper"), "{why}");
+
+    let _zookeeper = config.start_ours();
+    wait_until("the return to be told", || {
+        server_log(dir.path()).contains("INFO ZooKeeper is back: ")
+    });
+    assert_eq!(server_log(dir.path()).matches(&lost).count(), 1);
 }
 
 /// Targets of the release build; what a debug build needs says nothing.

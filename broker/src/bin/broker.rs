@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use broker::start;
 use clap::Parser;
-use driver::logging::{self, LogConfig, Pattern};
+use driver::logging::{self, Console, LogConfig, Pattern};
 
 /// A Kafka broker on ZooKeeper.
 #[derive(Debug, Parser)]
@@ -25,15 +25,21 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(e) = set_up_logging(&args.file) {
-        eprintln!("{e}");
-        return ExitCode::FAILURE;
-    }
+    let console = match set_up_logging(&args.file) {
+        Ok(console) => console,
+        Err(e) => {
+            eprintln!("{e}");
+            return ExitCode::FAILURE;
+        }
+    };
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             tracing::error!(target: logging::STARTUP, "{e}");
-            eprintln!("{e}");
+            // elsewhere that line is on the console
+            if console == Console::Off {
+                eprintln!("{e}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -55,7 +61,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// `server.log` in LOG_DIR where that is set, levels from `logging.yaml` beside server.properties.
-fn set_up_logging(file: &Path) -> anyhow::Result<()> {
+fn set_up_logging(file: &Path) -> anyhow::Result<Console> {
     let yaml = file.with_file_name("logging.yaml");
     let levels = LogConfig::read(&yaml).map_err(anyhow::Error::msg)?;
     let log = std::env::var_os("LOG_DIR").map(|dir| PathBuf::from(dir).join("server.log"));
@@ -66,5 +72,5 @@ fn set_up_logging(file: &Path) -> anyhow::Result<()> {
         logger: broker::loggers::name_of,
     };
     logging::init(&levels, log.as_deref(), pattern)?;
-    Ok(())
+    Ok(levels.console)
 }

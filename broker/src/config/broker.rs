@@ -192,6 +192,22 @@ impl KafkaConfig {
     }
 
     /// Time that the first connection to ZooKeeper may take.
+    /// A chroot after each server, of which there is one, at the end: Apache takes all from the
+    /// first slash on.
+    pub fn chroot_warning(&self) -> Option<String> {
+        let (servers, chroot) = self.zookeeper_connect.split_once('/')?;
+        if !chroot.contains([',', ':']) {
+            return None;
+        }
+        Some(format!(
+            "{}: zookeeper.connect={}: the chroot is all that follows the first slash, so the \
+             server is {servers} and the chroot /{chroot}; write it once, after the last server: \
+             host:port,host:port/chroot",
+            self.settings.place("zookeeper.connect"),
+            self.zookeeper_connect
+        ))
+    }
+
     pub fn zookeeper_connect_timeout_ms(&self) -> i32 {
         self.zookeeper_connection_timeout_ms
             .unwrap_or(self.zookeeper_session_timeout_ms)
@@ -414,6 +430,11 @@ fn zookeeper_connect(settings: &Settings) -> Result<String, ConfigError> {
         if port.is_some_and(|port| !port.ends_with(']') && port.parse::<u16>().is_err()) {
             return Err(settings.invalid(KEY, format!("{server} is not host:port")));
         }
+        let wrong = |c: char| !(c.is_alphanumeric() || ".-_:[]%".contains(c));
+        if server.contains(wrong) {
+            let problem = format!("{server} is not host:port (commas stand between servers)");
+            return Err(settings.invalid(KEY, problem));
+        }
     }
     let chroot = chroot.trim_end_matches('/');
     if chroot.contains("//") {
@@ -459,6 +480,24 @@ mod tests {
         assert_eq!(with("[::1]:2181"), Ok("[::1]:2181".into()));
         assert!(with("").is_err());
         assert!(with("a:x").is_err());
+        for bad in ["a:1;b:2", "http://a:1"] {
+            let why = with(bad).unwrap_err();
+            assert!(why.contains("is not host:port"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_chroot_after_each_server_is_told() {
+        let warning = |connect: &str| {
+            let text = format!("zookeeper.connect={connect}");
+            let file = Properties::parse("f", text.as_bytes()).unwrap();
+            let settings = Settings::new(file, &[]).unwrap();
+            KafkaConfig::new(settings).unwrap().chroot_warning()
+        };
+        assert_eq!(warning("a:1,b:2/kafka"), None);
+        let why = warning("a:1/kafka,b:2/kafka").unwrap();
+        assert!(why.starts_with("f, line 1: "), "{why}");
+        assert!(why.contains("the chroot /kafka,b:2/kafka;"), "{why}");
     }
 
     #[test]

@@ -154,9 +154,10 @@ async fn alter_all(call: &Call, changes: Vec<Change<'_>>) -> Vec<Result<(), Refu
         *count.entry((change.kind, change.name)).or_default() += 1;
     }
     let mut done = Vec::with_capacity(changes.len());
+    let mut patience = topics::Patience::new(topics::Patience::UNSAID_MS);
     for change in &changes {
         done.push(match count.get(&(change.kind, change.name)) {
-            Some(1) => alter(call, change).await,
+            Some(1) => patience.limit(alter(call, change)).await,
             _ => Err(invalid("Each resource must appear at most once.")),
         });
     }

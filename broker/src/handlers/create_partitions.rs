@@ -18,6 +18,7 @@ pub(super) fn handle(call: Call, request: CreatePartitionsRequest) -> Handled {
     Handled::later(async move {
         let mut seen = HashSet::new();
         let mut results = Vec::new();
+        let mut patience = topics::Patience::new(request.timeout_ms);
         for topic in &request.topics {
             let done = if !call.broker.is_controller() {
                 Err((ErrorCode::NOT_CONTROLLER, String::new()))
@@ -27,7 +28,8 @@ pub(super) fn handle(call: Call, request: CreatePartitionsRequest) -> Handled {
                     "Duplicate topic in request.".to_owned(),
                 ))
             } else {
-                grow(&call, topic, request.validate_only).await
+                let grow = grow(&call, topic, request.validate_only);
+                patience.limit(grow).await
             };
             let led = match &done {
                 Ok(count) if !request.validate_only => {

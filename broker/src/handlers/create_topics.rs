@@ -24,6 +24,7 @@ pub(super) fn handle(call: Call, request: CreateTopicsRequest) -> Handled {
         }
         let mut results = Vec::new();
         let mut made = Vec::new();
+        let mut patience = topics::Patience::new(request.timeout_ms);
         for topic in &request.topics {
             let created = if !call.broker.is_controller() {
                 Err((ErrorCode::NOT_CONTROLLER, String::new()))
@@ -33,7 +34,8 @@ pub(super) fn handle(call: Call, request: CreateTopicsRequest) -> Handled {
                     "Duplicate topic name.".to_owned(),
                 ))
             } else {
-                create(&call, topic, request.validate_only).await
+                let create = create(&call, topic, request.validate_only);
+                patience.limit(create).await
             };
             if let Ok((assignment, _)) = &created {
                 made.push((

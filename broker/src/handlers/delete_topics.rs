@@ -9,13 +9,15 @@ use proto::kafka::messages::delete_topics::{
 use proto::kafka::{ErrorCode, Str, Uuid};
 use proto::zk::ErrorCode as ZkCode;
 
-use super::{Call, Handled, topics};
+use super::topics::{self, Patience};
+use super::{Call, Handled};
 
 pub(super) fn handle(call: Call, request: DeleteTopicsRequest) -> Handled {
     Handled::later(async move {
         let mut responses = Vec::new();
+        let mut patience = topics::Patience::new(request.timeout_ms);
         for (name, id) in asked(&call, &request) {
-            responses.push(delete(&call, name, id).await);
+            responses.push(delete(&call, &mut patience, name, id).await);
         }
         wait_until_gone(&call, &mut responses, request.timeout_ms).await;
         call.answer(&DeleteTopicsResponse {
@@ -39,7 +41,12 @@ fn asked(call: &Call, request: &DeleteTopicsRequest) -> Vec<(Option<Str>, Uuid)>
     named.chain(stated).collect()
 }
 
-async fn delete(call: &Call, name: Option<Str>, id: Uuid) -> DeletableTopicResult {
+async fn delete(
+    call: &Call,
+    patience: &mut Patience,
+    name: Option<Str>,
+    id: Uuid,
+) -> DeletableTopicResult {
     let config = call.broker.config().clone();
     let image = call.broker.metadata.load_full();
     let known = name
@@ -54,15 +61,13 @@ async fn delete(call: &Call, name: Option<Str>, id: Uuid) -> DeletableTopicResul
             } else {
                 ErrorCode::TOPIC_DELETION_DISABLED
             };
-            (code, Some("Topic deletion is disabled."))
+            (code, Some("Topic deletion is disabled.".to_owned()))
         }
         None => (ErrorCode::UNKNOWN_TOPIC_ID, None),
         Some(_) if !known => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None),
-        Some(name) => match call.broker.zk.request_deletion(name).await {
-            // asked for already: one waits for the same end
+        Some(name) => match patience.limit(request_deletion(call, name)).await {
             Ok(()) => (ErrorCode::NONE, None),
-            Err(e) if e.is(ZkCode::NodeExists) => (ErrorCode::NONE, None),
-            Err(e) => (topics::zk_failed(&e).0, None),
+            Err((code, why)) => (code, Some(why)),
         },
     };
     // up to version 5 a name cannot be null
@@ -71,13 +76,21 @@ async fn delete(call: &Call, name: Option<Str>, id: Uuid) -> DeletableTopicResul
     } else {
         name
     };
-    let error_message = why.map(Str::from);
+    let error_message = why.map(|why| Str::from(why.as_str()));
     DeletableTopicResult {
         name,
         topic_id: id,
         error_code,
         error_message,
         ..Default::default()
+    }
+}
+
+async fn request_deletion(call: &Call, name: &str) -> Result<(), topics::Refused> {
+    match call.broker.zk.request_deletion(name).await {
+        // asked for already: one waits for the same end
+        Err(e) if !e.is(ZkCode::NodeExists) => Err(topics::zk_failed(&e)),
+        _ => Ok(()),
     }
 }
 

@@ -2,10 +2,12 @@
 //! Mirrors org.apache.kafka.common.internals.Topic and kafka.server.ZkAdminManager.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use proto::kafka::ErrorCode;
 use proto::zk::ErrorCode as ZkCode;
+use tokio::time::Sleep;
 
 use crate::config::TopicOverrides;
 use crate::controller::assign::{self, AssignError, Candidate, Start};
@@ -183,10 +185,51 @@ pub(super) async fn create(
 }
 
 pub(super) fn zk_failed(error: &ZkError) -> Refused {
-    (
-        ErrorCode::UNKNOWN_SERVER_ERROR,
-        format!("ZooKeeper: {error}"),
-    )
+    let code = if error.is_unreachable() {
+        ErrorCode::REQUEST_TIMED_OUT
+    } else {
+        ErrorCode::UNKNOWN_SERVER_ERROR
+    };
+    (code, format!("ZooKeeper: {error}"))
+}
+
+/// How long a request waits for ZooKeeper, which may be away: whoever asked is told while it
+/// still listens.
+pub(super) struct Patience {
+    ms: u64,
+    over: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    /// For requests that do not say how long they wait.
+    pub(super) const UNSAID_MS: i32 = 15_000;
+
+    /// The request's timeout but for the way back; enough to begin in any case.
+    pub(super) fn new(timeout_ms: i32) -> Self {
+        let ms = u64::try_from(timeout_ms).unwrap_or(0);
+        let ms = (ms - (ms / 10).min(1000)).max(500);
+        let over = Box::pin(tokio::time::sleep(Duration::from_millis(ms)));
+        Self { ms, over }
+    }
+
+    /// What `work` has come to; once the time is over, what is begun at once is all that is done.
+    pub(super) async fn limit<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Refused>>,
+    ) -> Result<T, Refused> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = &mut self.over => Err((
+                ErrorCode::REQUEST_TIMED_OUT,
+                format!(
+                    "ZooKeeper has not answered the broker within {} ms; what was asked may still \
+                     be done when it is back",
+                    self.ms
+                ),
+            )),
+        }
+    }
 }
 
 /// Waits until this many partitions of a topic have leaders; whether they have.
@@ -204,6 +247,9 @@ pub(super) async fn wait_for_leaders(
     });
     tokio::time::timeout(timeout, led).await.is_ok()
 }
+
+/// How long a request for metadata waits for the topics that it makes.
+const AUTO_CREATE_MS: i32 = 5000;
 
 /// Creates a topic that a client has asked about, with the broker's defaults; an internal one
 /// with its own. The error is what the client is told meanwhile.
@@ -237,12 +283,18 @@ pub(super) async fn auto_create(broker: &Broker, name: &str) -> Refused {
         Err(refused) => Err(refused),
     };
     let created = match made {
-        Ok(partitions) => create(broker, name, partitions, &overrides).await.map(drop),
+        Ok(partitions) => {
+            let create = create(broker, name, partitions, &overrides);
+            let mut patience = Patience::new(AUTO_CREATE_MS);
+            patience.limit(create).await.map(drop)
+        }
         Err(refused) => Err(refused),
     };
     match created {
         Ok(()) => (ErrorCode::LEADER_NOT_AVAILABLE, String::new()),
-        Err((ErrorCode::TOPIC_ALREADY_EXISTS, why)) => (ErrorCode::LEADER_NOT_AVAILABLE, why),
+        Err((ErrorCode::TOPIC_ALREADY_EXISTS | ErrorCode::REQUEST_TIMED_OUT, why)) => {
+            (ErrorCode::LEADER_NOT_AVAILABLE, why)
+        }
         Err(refused) => refused,
     }
 }
@@ -250,6 +302,21 @@ pub(super) async fn auto_create(broker: &Broker, name: &str) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_zookeeper_is_told_within_the_requests_timeout() {
+        assert_eq!(Patience::new(30_000).ms, 29_000);
+        assert_eq!(Patience::new(-1).ms, 500);
+        let mut patience = Patience::new(600);
+        for _ in 0..2 {
+            let never = std::future::pending::<Result<(), Refused>>();
+            let (code, why) = patience.limit(never).await.unwrap_err();
+            assert_eq!(code, ErrorCode::REQUEST_TIMED_OUT);
+            assert!(why.contains("ZooKeeper"), "{why}");
+        }
+        // what needs no waiting is done all the same
+        assert_eq!(patience.limit(async { Ok(1) }).await, Ok(1));
+    }
 
     #[test]
     fn names_follow_kafkas_rules() {

@@ -39,6 +39,17 @@ impl ZkError {
         }
     }
 
+    /// There is no connection or no session: not an answer of ZooKeeper's.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Down => true,
+            Self::Client(error) => {
+                error.is_connection_loss() || error.code() == Some(ErrorCode::SessionExpired)
+            }
+            Self::Json(_) => false,
+        }
+    }
+
     pub fn is(&self, code: ErrorCode) -> bool {
         self.code() == Some(code)
     }

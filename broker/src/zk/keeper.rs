@@ -38,18 +38,32 @@ pub(crate) enum Command {
     Figures { answer: oneshot::Sender<Figures> },
 }
 
+/// After so long without an answer a start says what it is waiting for.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// One attempt at a first session.
 pub(crate) async fn connect(
     config: &ClientConfig,
     limit: Duration,
 ) -> Result<(ZkClient, ZkEvents), String> {
     let (client, events) = ZkClient::connect(config.clone()).map_err(|e| e.to_string())?;
-    match client.wait_connected(limit).await {
+    let mut waited = client.wait_connected(limit.min(SILENCE)).await;
+    if waited.is_err() && client.state().is_alive() && limit > SILENCE {
+        warn!(
+            "no ZooKeeper server answers yet at zookeeper.connect={} ({}); trying on for {} ms",
+            config.connect,
+            client.reach().failures(),
+            (limit - SILENCE).as_millis()
+        );
+        waited = client.wait_connected(limit - SILENCE).await;
+    }
+    match waited {
         Ok(()) => Ok((client, events)),
         Err(_) => Err(format!(
-            "no ZooKeeper server answers at zookeeper.connect={} within {} ms",
+            "no ZooKeeper server answers at zookeeper.connect={} within {} ms ({})",
             config.connect,
-            limit.as_millis()
+            limit.as_millis(),
+            client.reach().failures()
         )),
     }
 }
@@ -109,9 +123,10 @@ impl Keeper {
         let (mut life, _) = Lifecycle::new(false, patience);
         let elapsed = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let metrics = self.broker.metrics.clone();
-        let mut inbox = Inbox::follow(events, metrics);
+        let mut inbox = Inbox::follow(events, metrics, self.client.reach());
         let mut next = life.on(Seen::Connected, elapsed());
         let mut told = None;
+        let mut away = None;
         loop {
             let seen = match next {
                 Next::CloseOld => Seen::OldClosed,
@@ -130,14 +145,28 @@ impl Keeper {
                         }
                         tokio::time::sleep(Duration::from_millis(*ms)).await;
                     }
-                    self.register().await
+                    let seen = self.register().await;
+                    if let (Seen::Registered, Some(since)) = (&seen, away) {
+                        away = None;
+                        info!(
+                            "ZooKeeper is back: registered anew with session 0x{:x}, {} ms after \
+                             the former one was of use",
+                            self.client.session().id,
+                            Instant::now().duration_since(since).as_millis()
+                        );
+                    }
+                    seen
                 }
                 Next::Serve => {
                     let client = self.client.clone();
                     self.serve(&client, &inbox).await;
+                    let since = inbox.lost_since().unwrap_or_else(Instant::now);
+                    away = Some(since);
                     warn!(
-                        "ZooKeeper session 0x{:x} has ended; registering anew",
-                        client.session().id
+                        "ZooKeeper session 0x{:x} has expired ({} ms after its connection was \
+                         lost); registering anew",
+                        client.session().id,
+                        since.elapsed().as_millis()
                     );
                     self.broker.zk.set(None);
                     Seen::Ended
@@ -159,8 +188,9 @@ impl Keeper {
             let limit = self.client_config.session_timeout;
             match connect(&self.client_config, limit).await {
                 Ok((client, events)) => {
+                    let reach = client.reach();
                     self.client = client;
-                    return Inbox::follow(events, self.broker.metrics.clone());
+                    return Inbox::follow(events, self.broker.metrics.clone(), reach);
                 }
                 Err(e) => warn!("{e}; trying on"),
             }

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use driver::zk_client::{Credentials, SessionState, ZkEvent, ZkEvents};
+use driver::zk_client::{Credentials, Reach, SessionState, ZkEvent, ZkEvents};
 use indexmap::IndexMap;
 use tokio::sync::Notify;
+use tracing::{info, warn};
 
 use crate::metrics::Metrics;
 
@@ -32,6 +33,8 @@ pub(crate) struct Inbox {
 struct State {
     /// with the time of the first news
     paths: IndexMap<String, Instant>,
+    /// since when there is no connection
+    lost: Option<Instant>,
     ended: bool,
 }
 
@@ -45,13 +48,18 @@ pub(crate) enum SessionEvent {
 
 impl Inbox {
     /// Takes events from now on, so that they never hold replies back.
-    pub(crate) fn follow(mut events: ZkEvents, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn follow(
+        mut events: ZkEvents,
+        metrics: Arc<Metrics>,
+        reach: Arc<Reach>,
+    ) -> Arc<Self> {
         let inbox = Arc::new(Self::default());
         let sink = inbox.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 if let ZkEvent::State(state) = &event {
                     count(*state, &metrics);
+                    sink.tell(*state, &reach);
                 }
                 sink.take(event);
             }
@@ -63,6 +71,38 @@ impl Inbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when the session has no connection, if it has none.
+    pub(crate) fn lost_since(&self) -> Option<Instant> {
+        self.lock().lost
+    }
+
+    /// Tells the operator once of a connection that is lost, and once when it is back.
+    fn tell(&self, state: SessionState, reach: &Reach) {
+        let mut own = self.lock();
+        let server = reach.server().unwrap_or_default();
+        match state {
+            SessionState::Disconnected if own.lost.is_none() => {
+                own.lost = Some(Instant::now());
+                warn!(
+                    "the connection to ZooKeeper server {server} is lost ({}), trying to get it \
+                     back: producing and consuming go on where partitions have leaders; new leaders, \
+                     topics and changes of configuration wait for ZooKeeper",
+                    reach.failures()
+                );
+            }
+            SessionState::SyncConnected => {
+                if let Some(since) = own.lost.take() {
+                    info!(
+                        "ZooKeeper is back: server {server} goes on with the session, {} ms after \
+                         the connection was lost",
+                        since.elapsed().as_millis()
+                    );
+                }
+            }
+            _ => {}
+        }
     }
 
     fn take(&self, event: ZkEvent) {

@@ -18,7 +18,6 @@ use super::connection::CallError;
 use super::fetcher::{Delivered, FetchError, FetchOptions, Fetcher, Trouble};
 use super::membership::{GroupError, Membership};
 use super::offsets::{EARLIEST, LATEST, TopicPartition, commit, committed, list_offsets};
-use super::producer::warn_once;
 
 /// What a consumer reads.
 pub enum Subscription {
@@ -124,7 +123,7 @@ impl Consumer {
             if self.fetcher.start().await {
                 match self.fetcher.find_leaders().await {
                     Ok(()) => {}
-                    Err(error) => warn_once(&mut self.last_warning, error.to_string()),
+                    Err(error) => warn_once!(&mut self.last_warning, error.to_string()),
                 }
                 if self.fetcher.start().await {
                     sleep(self.options.retry_backoff).await;
@@ -212,7 +211,7 @@ impl Consumer {
                 self.known = known;
             }
             Err(error) => {
-                warn_once(&mut self.last_warning, error.to_string());
+                warn_once!(&mut self.last_warning, error.to_string());
                 next = backoff;
             }
         }
@@ -240,7 +239,7 @@ impl Consumer {
                 error if error.is_retriable() => {
                     missing = true;
                     let line = format!("Error while fetching metadata : {{{name}={error}}}");
-                    warn_once(&mut self.last_warning, line);
+                    warn_once!(&mut self.last_warning, line);
                 }
                 error => return Err(refused((name.detach(), -1), error)),
             }
@@ -315,7 +314,7 @@ impl Consumer {
                 }
                 Err(error) => error.to_string(),
             };
-            warn_once(&mut self.last_warning, error);
+            warn_once!(&mut self.last_warning, error);
             sleep(self.options.retry_backoff).await;
         }
         let mut fresh = BTreeMap::new();
@@ -362,7 +361,7 @@ impl Consumer {
                         }
                     }
                 }
-                Err(error) => warn_once(&mut self.last_warning, error.to_string()),
+                Err(error) => warn_once!(&mut self.last_warning, error.to_string()),
             }
             if times.is_empty() {
                 return Ok(offsets);
@@ -409,10 +408,10 @@ impl Consumer {
             Ok(refused) => {
                 for ((topic, partition), error) in refused {
                     let line = format!("Offset commit of {topic}-{partition} failed: {error}");
-                    warn_once(&mut self.last_warning, line);
+                    warn_once!(&mut self.last_warning, line);
                 }
             }
-            Err(error) => warn_once(&mut self.last_warning, error.to_string()),
+            Err(error) => warn_once!(&mut self.last_warning, error.to_string()),
         }
         Ok(())
     }

@@ -12,6 +12,18 @@
 //! | `partitioner` | which partition a key belongs to |
 //! | `producer` | batches of one topic, sent and repeated |
 
+/// Says a trouble when it begins, not each time that it is met again. A macro, so that the line
+/// bears the module that says it.
+macro_rules! warn_once {
+    ($last:expr, $line:expr) => {{
+        let (last, line): (&mut String, String) = ($last, $line);
+        if *last != line {
+            tracing::warn!("{line}");
+            *last = line;
+        }
+    }};
+}
+
 pub mod assignor;
 pub mod cluster;
 pub mod connection;

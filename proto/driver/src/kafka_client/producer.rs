@@ -203,10 +203,10 @@ impl Producer {
                 Ok(error) if error.is_none() || error.is_retriable() => {
                     let topic = &self.topic;
                     let line = format!("Error while fetching metadata : {{{topic}={error}}}");
-                    warn_once(&mut last, line);
+                    warn_once!(&mut last, line);
                 }
                 Ok(error) => return Err(error.to_string()),
-                Err(error) => warn_once(&mut last, error.to_string()),
+                Err(error) => warn_once!(&mut last, error.to_string()),
             }
             sleep(self.options.retry_backoff).await;
         }
@@ -255,7 +255,7 @@ impl Producer {
             }
             sleep(self.options.retry_backoff).await;
             if let Err(error) = self.refresh().await {
-                warn_once(&mut last, error.to_string());
+                warn_once!(&mut last, error.to_string());
             }
         }
         self.buffered = 0;
@@ -331,7 +331,7 @@ impl Producer {
                     "Got error produce response on topic-partition {topic}-{at}, retrying. \
                      Error: {reason}"
                 );
-                warn_once(last, line);
+                warn_once!(last, line);
                 return true;
             }
             Outcome::Again(reason) | Outcome::Failed(reason) => reason,
@@ -528,12 +528,4 @@ fn message_set(
     let mut out = Vec::new();
     builder.finish_into(&mut out)?;
     Ok(out)
-}
-
-/// Says a trouble when it begins, not each time that it is met again.
-pub(super) fn warn_once(last: &mut String, line: String) {
-    if *last != line {
-        tracing::warn!("{line}");
-        *last = line;
-    }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::Latency;
 
+use super::reach::Reach;
 use super::task::{Command, MAX_UNREAD_EVENTS, Status, Task, ZkEvents};
 
 /// Requests without answer beyond which callers wait.
@@ -61,6 +62,7 @@ pub struct ZkClient {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
     latency: Arc<Latency>,
+    reach: Arc<Reach>,
 }
 
 impl ZkClient {
@@ -89,13 +91,22 @@ impl ZkClient {
         let (commands, receiver) = mpsc::channel(MAX_OUTSTANDING);
         let (event_sender, events) = mpsc::channel(MAX_UNREAD_EVENTS);
         let (status_sender, status) = watch::channel(Status::of(&session));
-        let task = Task::new(session, start, receiver, event_sender, status_sender);
+        let reach = Arc::<Reach>::default();
+        let task = Task::new(
+            session,
+            start,
+            receiver,
+            event_sender,
+            status_sender,
+            reach.clone(),
+        );
         tokio::spawn(task.run());
         let client = Self {
             calls: Calls { chroot },
             commands,
             status,
             latency: config.latency,
+            reach,
         };
         Ok((client, ZkEvents(events)))
     }
@@ -109,6 +120,11 @@ impl ZkClient {
     /// connection.
     pub fn session(&self) -> Credentials {
         self.status.borrow().credentials.clone()
+    }
+
+    /// Which server it has, and why others did not answer; keeping it keeps no session.
+    pub fn reach(&self) -> Arc<Reach> {
+        self.reach.clone()
     }
 
     /// The negotiated timeout.

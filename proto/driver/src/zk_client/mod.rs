@@ -5,6 +5,7 @@
 //! | `handle` | [`ZkClient`]: what users call, one method an operation |
 //! | `task` | the task that owns the session machine and its socket |
 //! | `dial` | name resolution, connecting, asking `isro` |
+//! | `reach` | which server it had, and why others did not answer |
 //!
 //! It decides nothing about sessions: that is the machine's.
 
@@ -15,6 +16,7 @@
 
 mod dial;
 mod handle;
+mod reach;
 mod task;
 
 pub use handle::{ClientConfig, ZkClient};
@@ -22,6 +24,7 @@ pub use proto::zk::client::{
     Credentials, Error, Op, OpResult, OwnedAcl, SessionState, States, WatchedEvent, WatcherType,
 };
 pub use proto::zk::request::CreateMode;
+pub use reach::Reach;
 pub use task::{ZkEvent, ZkEvents};
 
 #[cfg(test)]

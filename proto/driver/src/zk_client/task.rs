@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::dial::{dial, is_read_write};
+use super::reach::Reach;
 
 /// Events that nobody has taken yet, beyond which nothing more is read from the server.
 pub(super) const MAX_UNREAD_EVENTS: usize = 1 << 16;
@@ -149,6 +151,7 @@ pub(super) struct Task {
     next_id: u64,
     connection: Connection,
     probe: Option<Boxed<bool>>,
+    reach: Arc<Reach>,
 }
 
 /// What woke the task.
@@ -167,6 +170,7 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<ZkEvent>,
         status: watch::Sender<Status>,
+        reach: Arc<Reach>,
     ) -> Self {
         Self {
             session,
@@ -179,6 +183,7 @@ impl Task {
             next_id: 0,
             connection: Connection::None,
             probe: None,
+            reach,
         }
     }
 
@@ -284,9 +289,13 @@ impl Task {
             Step::Written(Ok(_)) => {}
             Step::Dialed(Err(error)) | Step::Read(Err(error)) | Step::Written(Err(error)) => {
                 tracing::debug!(%error, "connection to ZooKeeper failed");
+                self.reach.failed(error);
                 self.drop_connection(now);
             }
-            Step::Read(Ok(_)) => self.drop_connection(now),
+            Step::Read(Ok(_)) => {
+                self.reach.failed("the server closed the connection");
+                self.drop_connection(now);
+            }
         }
     }
 
@@ -316,11 +325,20 @@ impl Task {
             match event {
                 Event::Dial(server) => {
                     tracing::debug!(%server, "connecting to ZooKeeper");
+                    self.reach.dialing(&server);
                     self.connection = Connection::Dialing(Box::pin(dial(server)));
                 }
-                Event::HangUp => self.connection = Connection::None,
+                Event::HangUp => {
+                    self.reach.failed("no answer in time");
+                    self.connection = Connection::None;
+                }
                 Event::Probe(server) => self.probe = Some(Box::pin(is_read_write(server))),
-                Event::State(state) => self.tell(ZkEvent::State(state)),
+                Event::State(state) => {
+                    if let SessionState::SyncConnected | SessionState::ConnectedReadOnly = state {
+                        self.reach.connected();
+                    }
+                    self.tell(ZkEvent::State(state));
+                }
                 Event::Watch(event) => self.tell(ZkEvent::Watch(event)),
                 Event::Reply { id, result, .. } => {
                     if let Some(answer) = self.answers.remove(&id) {

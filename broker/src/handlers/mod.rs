@@ -198,9 +198,13 @@ fn find(key: ApiKey) -> Option<&'static Api> {
     APIS.iter().find(|api| api.key == key)
 }
 
+/// Bytes of memory that the array elements of one request may take: hundreds of thousands of partitions,
+/// which no client names at once, and less than a small machine has. The answer takes as much again, or more.
+const ELEMENTS: usize = 64 << 20;
+
 /// Begins one request. Called by a connection in the order of its requests.
 pub(crate) fn dispatch(broker: &Arc<Broker>, peer: &Arc<Peer>, frame: Bytes) -> Handled {
-    let mut decoder = Decoder::new(&frame);
+    let mut decoder = Decoder::bounded(&frame, ELEMENTS);
     let header = match RequestHeader::read(&mut decoder) {
         Ok(header) => header,
         Err(e @ (HeaderError::UnknownApiKey(_) | HeaderError::Read(_))) => {
@@ -261,7 +265,7 @@ fn needs_cluster(key: ApiKey) -> bool {
 /// see one without brokers. (Java opens its port then too, and answers so for a moment.)
 async fn hold(api: &'static Api, call: Call, body: Bytes) -> Answer {
     let _ = tokio::time::timeout(HOLD, call.broker.cluster_known.pass()).await;
-    match (api.handle)(call, &mut Decoder::new(&body)) {
+    match (api.handle)(call, &mut Decoder::bounded(&body, ELEMENTS)) {
         Handled::Now(frame, account) => Answer::Frame(frame, account),
         Handled::Later(answer) => answer.await,
         Handled::Nothing => Answer::Nothing,

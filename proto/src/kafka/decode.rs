@@ -19,6 +19,8 @@ pub struct Decoder<'a> {
     frame: &'a Bytes,
     at: usize,
     end: usize,
+    /// bytes of memory that elements of arrays may still take
+    room: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -27,6 +29,16 @@ impl<'a> Decoder<'a> {
             frame,
             at: 0,
             end: frame.len(),
+            room: usize::MAX,
+        }
+    }
+
+    /// One that refuses arrays whose elements take more than `room` bytes of memory in all: an element
+    /// of one byte in the frame becomes a hundred here.
+    pub fn bounded(frame: &'a Bytes, room: usize) -> Self {
+        Self {
+            room,
+            ..Self::new(frame)
         }
     }
 
@@ -129,6 +141,12 @@ impl<'a> Decoder<'a> {
         if n > left {
             return Err(ReadError::Truncated { needed: n, left });
         }
+        self.room = n
+            .checked_mul(size_of::<T>())
+            .and_then(|taken| self.room.checked_sub(taken))
+            .ok_or(ReadError::Invalid(
+                "array: too many elements in one message",
+            ))?;
         // The count is only a claim: room is made for what `left` bytes of memory hold, then
         // grows with the elements that really come.
         let room = left / size_of::<T>().max(1);
@@ -162,8 +180,11 @@ impl<'a> Decoder<'a> {
                 frame: self.frame,
                 at: start,
                 end: start + len,
+                room: self.room,
             };
-            if !known(tag, &mut field)? {
+            let known = known(tag, &mut field)?;
+            self.room = field.room;
+            if !known {
                 let data = self.frame.slice(start..start + len);
                 unknown.push(TaggedField { tag, data });
             }

@@ -92,6 +92,19 @@ proptest! {
     }
 }
 
+/// A request of the smallest elements takes a hundred times its size when it is read.
+#[test]
+fn elements_of_one_message_are_bounded_by_the_memory_they_take() {
+    use crate::kafka::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+    let each = size_of::<MetadataRequestTopic>();
+    let mut frame = 1000_u32.to_be_bytes().to_vec();
+    frame.resize(4 + 2 * 1000, 0);
+    let frame = Bytes::from(frame);
+    let read = |room| MetadataRequest::decode(&mut Decoder::bounded(&frame, room), 1);
+    read(1000 * each).unwrap();
+    read(1000 * each - 1).unwrap_err();
+}
+
 /// The smallest elements that a message has, as many as the frame can hold.
 #[test]
 fn arrays_of_the_smallest_elements_stay_in_proportion() {

@@ -264,10 +264,7 @@ fn check(
 fn no_myid(set: &Resolved, files: &MemberFiles<'_>) -> ConfigError {
     let myid = files.data_dir.join("myid");
     let why = match files.no_data_dir {
-        Some(what) => format!(
-            "the folder {} {what}: correct dataDir, or",
-            files.data_dir.display()
-        ),
+        Some(what) => format!("{} {what}: correct dataDir, or", files.data_dir.display()),
         None => format!("there is no {}:", myid.display()),
     };
     ConfigError::invalid(format!(

@@ -373,7 +373,9 @@ mod tests {
         let names: Vec<_> = figures.iter().map(|f| f.request).collect();
         assert_eq!(names, ["Produce", "FetchConsumer", "Fetch"]);
         let sums = |at: usize| -> Vec<f64> { figures[at].parts.iter().map(|p| p.sum).collect() };
-        assert_eq!(sums(1), [512.0, 2.0, 10.0, 490.0, 3.0, 7.0, 5.0]);
+        let (converted, temporary) = (0.0, 0.0);
+        assert_eq!(sums(1)[..7], [512.0, 2.0, 10.0, 490.0, 3.0, 7.0, 5.0]);
+        assert_eq!(sums(1)[7..], [converted, temporary]);
         assert_eq!(sums(2), sums(1));
         assert_eq!(sums(0)[2..5], [60.0, 40.0, 0.0]);
     }

@@ -20,9 +20,9 @@ use integration_tests::proc::{
 use integration_tests::zk::{Ensemble, Kind, ZkClient, ZkConfig};
 use integration_tests::{java_or_skip, netns};
 use proto::jute::Jute;
-use proto::zk::OpCode;
 use proto::zk::acl::Acl;
 use proto::zk::request::{CreateRequest, ReconfigRequest};
+use proto::zk::{ErrorCode, OpCode};
 
 const OURS: Kind = Kind::Ours;
 
@@ -273,6 +273,23 @@ fn a_server_that_the_ensemble_does_not_count_is_told_which_file_says_so() {
     ensemble.start(1, OURS);
     ensemble.start(2, OURS);
     ensemble.wait_serving();
+    let twice = ensemble.joins_as(2, "participant");
+    let twice = twice.replacen("server.2=", "server.9=", 1);
+    let request = ReconfigRequest {
+        joining_servers: Some(&twice),
+        leaving_servers: None,
+        new_members: None,
+        cur_config_id: -1,
+    };
+    let mut client = ZkClient::connect(ensemble.addr(1), 20_000).unwrap();
+    let (err, _) = client.call(OpCode::Reconfig, &request.to_vec()).unwrap();
+    assert_eq!(err, ErrorCode::BadArguments.code());
+    let leader = ensemble.leader().unwrap();
+    wait_line(
+        &ensemble,
+        leader,
+        &["Reconfig is refused: server.2 and server.9 would both have"],
+    );
     // Theirs is newer than the one that the third brings along.
     let again = ensemble.joins_as(2, "participant");
     joins(&ensemble, &again);

@@ -89,6 +89,8 @@ pub struct Conn {
     /// it has as many replies as it can take now; `Input::Drained` ends that
     pub choked: bool,
     pub paused: bool,
+    /// the end of its local session waits for its turn: what comes behind it is dropped
+    pub ending: bool,
     pub stats: ConnStats,
 }
 
@@ -119,6 +121,7 @@ impl Conn {
             throttled: false,
             choked: false,
             paused: false,
+            ending: false,
             stats,
         }
     }

@@ -78,7 +78,7 @@ impl Server {
         let Some(conn) = self.conns.get_mut(slot) else {
             return;
         };
-        let (id, session, timeout) = (conn.id, conn.session, conn.timeout_ms);
+        let (id, session, timeout, ending) = (conn.id, conn.session, conn.timeout_ms, conn.ending);
         let Ok(header) = RequestHeader::read(&mut Reader::new(frame)) else {
             self.event(Event::Malformed { conn: id });
             return self.close(slot, out);
@@ -103,7 +103,7 @@ impl Server {
             return self.close(slot, out);
         }
         // A request of a session that is gone or going is dropped without a word.
-        if !self.touch(session, timeout) {
+        if ending || !self.touch(session, timeout) {
             return;
         }
         self.choke_if_full(slot, out);
@@ -114,6 +114,13 @@ impl Server {
             .get(slot)
             .is_some_and(|c| c.throttled || (write.is_none() && !c.queue.is_empty()));
         if hold {
+            // A session of the ensemble closes in its place among the writes; a local one must not become
+            // one of the ensemble while its end waits.
+            if header.op == OpCode::CloseSession.code() && self.tracker.is_local(session) {
+                if let Some(conn) = self.conns.get_mut(slot) {
+                    conn.ending = true;
+                }
+            }
             self.hold(slot, frames.slice(range), at_us);
             return self.advance(slot, out);
         }

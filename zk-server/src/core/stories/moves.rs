@@ -264,6 +264,28 @@ fn a_local_session_that_creates_an_ephemeral_becomes_the_ensembles() {
 }
 
 #[test]
+fn a_local_session_that_ends_does_not_become_the_ensembles() {
+    for node in 0..4 {
+        let mut e = Ensemble::with(local(true), 3);
+        let mut a = e.client(node);
+        // The end waits for the write before it, and more comes behind it.
+        let frames = [
+            a.client.frame(OpCode::Create, &create_body("/before", 0)),
+            a.client.frame(OpCode::CloseSession, &[]),
+            a.client.frame(OpCode::Create, &create_body("/e", 1)),
+        ];
+        e.send(node, a.client.conn, &frames);
+        let replies: Vec<_> = e.replies(&a).iter().map(|r| (r.xid, r.err)).collect();
+        let xid = a.client.xid;
+        assert_eq!(replies, [(xid - 2, 0), (xid - 1, 0)]);
+        assert!(e.nodes[node].closed.contains(&a.client.conn));
+        assert_eq!(e.nodes[0].server.session_count(), 0);
+        assert!(e.nodes[0].server.database().sessions().is_empty());
+        e.check_equal();
+    }
+}
+
+#[test]
 fn a_leader_that_does_not_serve_closes_its_clients() {
     let settings = Settings {
         leader_serves: false,
